@@ -1,0 +1,128 @@
+"""Files of documents as a stream of (line number, raw record), with one clear error for every way they can be broken."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from hgraph.errors import DataError
+
+FileFormat = Literal["jsonl", "csv", "tsv", "parquet"]
+Record = tuple[int, dict[str, Any]]
+
+SUFFIXES: dict[str, FileFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+
+
+def file_format(path: Path) -> FileFormat:
+    """The format that the name of `path` stands for; `.gz` may follow every suffix but `.parquet`.
+
+    Raises:
+        DataError: The suffix is none that hgraph reads.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    last = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else "".join(suffixes[-1:])
+    if last not in SUFFIXES:
+        choices = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        raise DataError(f"{path}: expected a file named {choices} (or one of them with .gz), found '{path.name}'.")
+    return SUFFIXES[last]
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield (line number from 1, record) from a jsonl, csv, tsv or parquet file, gzip or not.
+
+    Raises:
+        DataError: The file is missing, unreadable, truncated, in another encoding or not of its format.
+    """
+    kind = file_format(path)
+    if path.is_dir():
+        raise DataError(f"{path}: expected a file of documents, found a folder.")
+    try:
+        yield from _read_parquet(path) if kind == "parquet" else _read_text(path, kind)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file.") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: the gzip data is damaged or cut short ({error}). Copy the file again.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from None
+
+
+def _read_text(path: Path, kind: FileFormat) -> Iterator[Record]:
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as stream:
+        lines = _decode(stream, path)  # type: ignore[arg-type]
+        yield from parse_jsonl(lines, str(path)) if kind == "jsonl" else _parse_csv(lines, path, kind)
+
+
+def _decode(stream: BinaryIO, path: Path) -> Iterator[str]:
+    for number, raw in enumerate(stream, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}:{number}: expected UTF-8, found byte 0x{raw[error.start]:02x} at column {error.start + 1}. "
+                "Save the file as UTF-8."
+            ) from None
+        if "\0" in line:
+            raise DataError(f"{path}:{number}: expected text, found a zero byte. Is this a binary file?")
+        yield line
+
+
+def parse_jsonl(lines: Iterator[str], source: str) -> Iterator[Record]:
+    """Yield (line number, record) from JSON lines; blank lines are passed over.
+
+    Raises:
+        DataError: A line is not a JSON object.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{source}:{number}: malformed JSON at column {error.colno}: {error.msg}. Expected one JSON object a "
+                'line, such as {"text": "...", "labels": ["..."]}.'
+            ) from None
+        if not isinstance(record, dict):
+            raise DataError(f"{source}:{number}: expected a JSON object, found {type(record).__name__}.")
+        yield number, record
+
+
+def _parse_csv(lines: Iterator[str], path: Path, kind: FileFormat) -> Iterator[Record]:
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(lines, delimiter="\t" if kind == "tsv" else ",", strict=True)
+    try:
+        if not reader.fieldnames or not all(name and name.strip() for name in reader.fieldnames):
+            raise DataError(f"{path}:1: expected a header line that names every column, such as 'id,text,labels'.")
+        for record in reader:
+            if None in record or None in record.values():
+                found = len(reader.fieldnames) + len(record.get(None) or []) - list(record.values()).count(None)
+                raise DataError(f"{path}:{reader.line_num}: expected {len(reader.fieldnames)} columns, found {found}.")
+            yield reader.line_num, dict(record)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: malformed {kind}: {error}.") from None
+
+
+def _read_parquet(path: Path) -> Iterator[Record]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(path)
+        number = 0
+        for batch in table.iter_batches():
+            for record in batch.to_pylist():
+                number += 1
+                yield number, record
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: is not a readable parquet file: {error}.") from None

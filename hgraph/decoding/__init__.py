@@ -1,0 +1,15 @@
+"""Decoding: scores to label sets that agree with the hierarchy."""
+
+from hgraph.decoding.consistency import close_upward_scores, threshold_decode, top_k_decode
+from hgraph.decoding.thresholds import Thresholds, tune_global, tune_per_label
+from hgraph.decoding.topk import scores_to_csr
+
+__all__ = [
+    "Thresholds",
+    "close_upward_scores",
+    "scores_to_csr",
+    "threshold_decode",
+    "top_k_decode",
+    "tune_global",
+    "tune_per_label",
+]

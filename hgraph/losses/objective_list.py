@@ -1,0 +1,84 @@
+"""A weighted sum of objectives."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from hgraph.errors import ConfigError
+
+
+class ObjectiveList(nn.Module):
+    r"""Any number of objectives, added up with weights.
+
+    .. math:: \ell = \sum_k \lambda_k \ell_k
+
+    Args:
+        objectives: objectives, each alone (weight 1) or as a pair ``(weight, objective)``.
+
+    Shapes:
+        - as :class:`~hgraph.losses.Objective`
+        - output: the total (scalar), and the value of each objective by name, without its weight and without gradient;
+          the second objective of one name is reported with ``_2`` after it
+
+    Example:
+        >>> import torch
+        >>> from hgraph.losses import BCELoss, ZLPRLoss
+        >>> objectives = ObjectiveList([BCELoss(), (0.5, ZLPRLoss())])
+        >>> objectives(scores=torch.zeros(1, 2), labels=torch.ones(1, 2))
+        (tensor(1.2425), {'bce': tensor(0.6931), 'zlpr': tensor(1.0986)})
+    """
+
+    def __init__(self, objectives: Sequence[nn.Module | tuple[float, nn.Module]]) -> None:
+        super().__init__()
+        if not objectives:
+            raise ConfigError("'objectives' must hold at least one objective, for example [BCELoss()], but is empty.")
+        weights: list[float] = []
+        names: list[str] = []
+        modules: list[nn.Module] = []
+        for entry in objectives:
+            weight, objective = entry if isinstance(entry, tuple) else (1.0, entry)
+            if not isinstance(objective, nn.Module):
+                raise ConfigError(f"'objectives' must hold modules or (weight, module) pairs, but got {entry!r}.")
+            if not math.isfinite(weight):
+                raise ConfigError(f"The weight of an objective must be a finite number, but got {weight}.")
+            weights.append(float(weight))
+            names.append(_free_name(str(getattr(objective, "name", type(objective).__name__)), names))
+            modules.append(objective)
+        self.weights = weights
+        self.names = names
+        self.objectives = nn.ModuleList(modules)
+
+    def forward(
+        self,
+        *,
+        scores: Tensor,
+        labels: Tensor,
+        text: Tensor | None = None,
+        label_vectors: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted total, and the value of each objective by name."""
+        # Objectives of other packages may not know a mask; they are only asked to where there is one.
+        options = {} if mask is None else {"mask": mask}
+        values = [
+            objective(scores=scores, labels=labels, text=text, label_vectors=label_vectors, **options)
+            for objective in self.objectives
+        ]
+        total = values[0] * self.weights[0]
+        for weight, value in zip(self.weights[1:], values[1:], strict=True):
+            total = total + weight * value
+        return total, {name: value.detach() for name, value in zip(self.names, values, strict=True)}
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{w:g} x {o!r}" for w, o in zip(self.weights, self.objectives, strict=True))
+        return f"{type(self).__name__}({parts})"
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    """``name``, or the first of ``name_2``, ``name_3``, ... that is not taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free

@@ -1,0 +1,45 @@
+"""What every label encoder promises."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from hgraph.errors import ConfigError
+
+
+class LabelEncoder(nn.Module, ABC):
+    """Base of the label encoders: one vector a label, from features of the labels or from nothing.
+
+    A label encoder is called as ``encoder(features)`` and takes any features of the labels, usually vectors of their
+    names; :class:`~hgraph.nn.LearnedLabelEncoder` needs none.
+
+    Args:
+        num_labels: the number of labels, or ``None`` where the encoder takes any number.
+        channels: the width of a label vector.
+
+    Shapes:
+        - features ``[L, in_channels]`` or ``None``
+        - output ``[L, channels]``
+    """
+
+    def __init__(self, num_labels: int | None, channels: int) -> None:
+        super().__init__()
+        for name, value in (("num_labels", num_labels), ("channels", channels)):
+            if value is not None and value < 1:
+                raise ConfigError(f"'{name}' must be at least 1, but got {value}.")
+        self.num_labels = num_labels
+        self.channels = channels
+
+    @abstractmethod
+    def forward(self, features: Tensor | None = None) -> Tensor:
+        """The vector of each label."""
+
+    def require_features(self, features: Tensor | None, in_channels: int) -> Tensor:
+        """The features, or an error that says which shape they must have."""
+        expected = f"[{self.num_labels or 'num_labels'}, {in_channels}]"
+        if features is None:
+            raise ConfigError(f"{type(self).__name__} needs a feature vector a label: pass 'features' {expected}.")
+        wrong_rows = self.num_labels is not None and features.shape[0] != self.num_labels
+        if features.dim() != 2 or features.shape[1] != in_channels or wrong_rows:
+            raise ConfigError(f"'features' must have shape {expected}, but got {list(features.shape)}.")
+        return features
