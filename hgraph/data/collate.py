@@ -26,6 +26,11 @@ class AlignmentDataset(Dataset):
     def __init__(self, features: Sequence[Any], labels: sp.csr_matrix | None = None) -> None:
         if labels is not None and labels.shape[0] != len(features):
             raise DataError(f"'labels' must have {len(features)} rows, one a document, found {labels.shape[0]}.")
+        if labels is not None:
+            labels = sp.csr_matrix(labels)
+            if not labels.data.all():  # a stored zero is no label
+                labels = labels.copy()
+                labels.eliminate_zeros()
         self.features = features
         self.labels = labels
 
@@ -33,6 +38,7 @@ class AlignmentDataset(Dataset):
         return len(self.features)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
+        row = range(len(self))[row]  # a negative row counts from the end
         item = {"features": self.features[row]}
         if self.labels is not None:
             item["labels"] = self.labels.indices[self.labels.indptr[row] : self.labels.indptr[row + 1]]
@@ -55,6 +61,7 @@ class Collator:
         self.num_labels = num_labels
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The batch: tensors under `text` and, where the items have them, `labels`."""
         batch: dict[str, Any] = {"text": dict(self.collate_text([item["features"] for item in items]))}
         if items and "labels" in items[0]:
             rows = np.repeat(np.arange(len(items)), [len(item["labels"]) for item in items])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,9 +119,10 @@ def _identifier(record: Mapping[str, Any], line: int) -> str:
 
 def _text(record: Mapping[str, Any], fields: Sequence[str] | None, where: str) -> list[dict[str, str]]:
     value: Any = None
+    prefix = ""
     if fields is None:
         column = next((name for name in TEXT_COLUMNS if name in record), None)
-        value = record[column] if column else None
+        value, prefix = (record[column], column) if column else (None, "")
         if column is None:
             value = {
                 name: cell
@@ -131,7 +133,9 @@ def _text(record: Mapping[str, Any], fields: Sequence[str] | None, where: str) -
                 found = ", ".join(repr(name) for name in record) or "no field at all"
                 raise DataError(f"{where}: the field 'text' is missing; found {found}. Name the text's fields.")
     else:
-        inner = record["text"] if isinstance(record.get("text"), dict) else record
+        inner = record
+        if isinstance(record.get("text"), dict):
+            inner, prefix = record["text"], "text"
         missing = [name for name in fields if name not in inner]
         if missing:
             found = ", ".join(repr(name) for name in inner)
@@ -140,7 +144,7 @@ def _text(record: Mapping[str, Any], fields: Sequence[str] | None, where: str) -
     parts = list(value.items()) if isinstance(value, dict) else [("", value)]
     for name, cell in parts:
         if cell is not None and not isinstance(cell, str):
-            field = f"text.{name}" if name else "text"
+            field = ".".join(part for part in (prefix, name) if part)
             raise DataError(f"{where}: the field '{field}' must be a string, found {type(cell).__name__}.")
     if not any(cell and cell.strip() for _, cell in parts):
         raise DataError(f"{where}: the text is empty. Remove this document or give it a text.")
@@ -153,12 +157,14 @@ def _labels(record: Mapping[str, Any], separator: str | None, where: str, requir
     if value is None:
         if required:
             found = ", ".join(repr(name) for name in record)
-            raise DataError(f"{where}: the field 'labels' is missing; found {found}. An empty list stands for no label.")
+            raise DataError(
+                f"{where}: the field 'labels' is missing; found {found}. An empty list stands for no label."
+            )
         return []
     if isinstance(value, str):
         value = _split_cell(value, separator, where)
-    if not isinstance(value, list) or not all(isinstance(label, str | int) for label in value):
-        raise DataError(f"{where}: the field '{column}' must be a list of strings, found {json.dumps(value)[:60]}.")
+    if not isinstance(value, list) or not all(isinstance(label, str | Integral) for label in value):
+        raise DataError(f"{where}: the field '{column}' must be a list of strings, found {repr(value)[:60]}.")
     return list(dict.fromkeys(str(label) for label in value))
 
 

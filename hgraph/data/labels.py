@@ -56,8 +56,11 @@ class LabelResolver:
         if named:
             return named[0]
         walked = self._walk(label)
+        if len(walked) > 1:
+            choices = ", ".join(f"'{self.graph.label_id[i]}'" for i in walked[:3])
+            raise UnknownLabelError(f"the path '{label}' leads to {len(walked)} labels ({choices}); use the id.")
         # `index` raises, with the nearest ids and names as suggestions.
-        return walked if walked is not None else self.graph.index(label)
+        return walked[0] if walked else self.graph.index(label)
 
     def _names(self) -> dict[str, list[int]]:
         if self._by_name is None:
@@ -66,10 +69,10 @@ class LabelResolver:
                 self._by_name.setdefault(name, []).append(index)
         return self._by_name
 
-    def _walk(self, path: str) -> int | None:
-        """The label at the end of a path of names from a root, or None."""
+    def _walk(self, path: str) -> list[int]:
+        """The labels at the end of a path of names from a root."""
         if PATH_SEPARATOR not in path:
-            return None
+            return []
         first, *rest = path.split(PATH_SEPARATOR)
         roots = set(self.graph.roots.tolist())
         here = [index for index in self._names().get(first, []) if index in roots]
@@ -77,8 +80,9 @@ class LabelResolver:
         for name in rest:
             named = set(self._names().get(name, []))
             below = [children.indices[children.indptr[i] : children.indptr[i + 1]] for i in here]
-            here = [index for row in below for index in row.tolist() if index in named]
-        return here[0] if here else None
+            # Once each: in a DAG two parents may share the child.
+            here = list(dict.fromkeys(index for row in below for index in row.tolist() if index in named))
+        return here
 
 
 def label_matrix(

@@ -28,7 +28,7 @@ def split_indices(texts: Sequence[str], fractions: Mapping[str, float], *, seed:
         [0, 1, 2, 3]
     """
     shares = np.array(list(fractions.values()), dtype=np.float64)
-    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+    if not ((shares >= 0).all() and abs(shares.sum() - 1) <= 1e-6):
         raise ConfigError(f"'fractions' must be non-negative and add up to 1, found {dict(fractions)}.")
     position = np.array([_position(text, seed) for text in texts])
     bounds = np.concatenate([[0.0], np.cumsum(shares)])
@@ -40,4 +40,5 @@ def split_indices(texts: Sequence[str], fractions: Mapping[str, float], *, seed:
 def _position(text: str, seed: int) -> float:
     """A number in [0, 1) that the text and the seed alone decide."""
     digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8, key=str(seed).encode()).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    # 53 bits are what a float holds; more could round to 1.
+    return (int.from_bytes(digest, "big") >> 11) / 2**53

@@ -15,7 +15,7 @@ from hgraph.text.states import SparseFeatures, TextEncoder, TextStates
 from hgraph.text.vocabulary import NGrams, TfidfFeatures
 
 
-class SparseRows:
+class SparseRows(Sequence[tuple[np.ndarray, np.ndarray]]):
     """Rows of a CSR matrix as a sequence; item i is (columns, weights) of row i."""
 
     def __init__(self, matrix: sp.csr_matrix) -> None:
@@ -24,7 +24,8 @@ class SparseRows:
     def __len__(self) -> int:
         return self.matrix.shape[0]
 
-    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        row = range(len(self))[row]  # a negative row counts from the end
         start, stop = self.matrix.indptr[row], self.matrix.indptr[row + 1]
         return self.matrix.indices[start:stop], self.matrix.data[start:stop]
 
@@ -50,6 +51,8 @@ class BagTextEncoder(TextEncoder):
         >>> encoder(**encoder.collate(encoder.prepare(["red pears"]))).pooled.shape
         torch.Size([1, 4])
     """
+
+    pads = False
 
     def __init__(self, features: TfidfFeatures, *, channels: int = 256, dropout: float = 0.3) -> None:
         super().__init__()
@@ -112,7 +115,8 @@ class BagTextEncoder(TextEncoder):
     def _dense(self, indices: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
         if self.embedding is None or self.norm is None:
             raise ConfigError("'channels' must be above 0 where dense text vectors are needed, found 0.")
-        summed = F.embedding_bag(indices, self.embedding.weight, offsets, mode="sum", per_sample_weights=weights)
+        table = self.embedding.weight
+        summed = F.embedding_bag(indices, table, offsets, mode="sum", per_sample_weights=weights.to(table.dtype))
         return self.norm(F.relu(summed))
 
     def save_assets(self, folder: Path) -> None:

@@ -49,10 +49,12 @@ class TextEncoder(nn.Module):
     Attributes:
         channels: Width D of the pooled vector.
         num_features: Size of the lexical vocabulary; 0 where there is none.
+        pads: Whether a batch is padded to its longest text, so that batches of like lengths are cheaper.
     """
 
     channels: int
     num_features: int = 0
+    pads: bool = True
 
     def prepare(self, texts: Sequence[str]) -> Sequence[Any]:
         """Items to keep in memory, one a text."""

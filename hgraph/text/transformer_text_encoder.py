@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.text.states import TextEncoder, TextStates
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +36,18 @@ class TransformerTextEncoder(TextEncoder):
     """
 
     def __init__(
-        self, model: nn.Module, tokenizer: Any, *, pooling: Pooling = "cls", max_length: int = 512, dropout: float = 0.1
+        self,
+        model: "PreTrainedModel",
+        tokenizer: Any,
+        *,
+        pooling: Pooling = "cls",
+        max_length: int = 512,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if pooling not in get_args(Pooling):
             raise ConfigError(f"'pooling' must be one of {', '.join(get_args(Pooling))}, found '{pooling}'.")
-        # Relative-position models say -1 or nothing; RoBERTa keeps two of its positions for padding.
-        positions = getattr(model.config, "max_position_embeddings", None)
-        limit = min(tokenizer.model_max_length, positions if positions and positions > 0 else tokenizer.model_max_length)
+        limit = min(tokenizer.model_max_length, _max_positions(model) or tokenizer.model_max_length)
         if max_length > limit:
             logger.warning("max_length %d is more than the model reads; using %d", max_length, limit)
         self.model = model
@@ -69,14 +76,15 @@ class TransformerTextEncoder(TextEncoder):
         name = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
         try:
             # Some poolers are random in the checkpoint; hgraph pools by itself, so none is needed.
-            model = AutoModel.from_pretrained(name)
+            # Half-precision checkpoints are widened: the heads are float32, and mixed precision is autocast's part.
+            model = AutoModel.from_pretrained(name, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a damaged folder fails in many libraries, each with errors of its own
             first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ConfigError(
                 f"--text-encoder: the model '{name}' cannot be loaded: {first} Give the name of a model on the hub "
                 "(with a network), a folder that holds one, or 'bag', which needs no download."
-            ) from None
+            ) from error
         return cls(model, tokenizer, **options)
 
     @classmethod
@@ -84,7 +92,7 @@ class TransformerTextEncoder(TextEncoder):
         """Rebuild the architecture from :meth:`save_assets`, without weights and without a network."""
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-        model = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+        model = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
         return cls(model, AutoTokenizer.from_pretrained(folder), **options)
 
     def prepare(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -101,7 +109,7 @@ class TransformerTextEncoder(TextEncoder):
 
     def collate(self, items: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """Pad to the longest text of the batch."""
-        longest = max((len(item) for item in items), default=0)
+        longest = max((len(item) for item in items), default=0) or 1  # a tokenizer may leave nothing of a text
         ids = np.full((len(items), longest), self.tokenizer.pad_token_id or 0, dtype=np.int64)
         mask = np.zeros((len(items), longest), dtype=np.int64)
         for row, item in enumerate(items):
@@ -130,6 +138,17 @@ class TransformerTextEncoder(TextEncoder):
         """Write configuration and tokenizer."""
         self.model.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def _max_positions(model: Any) -> int | None:
+    """Tokens that the position table of `model` has room for; None where there is no such limit."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if not positions or positions < 0:  # relative positions: -1, or nothing
+        return None
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    # RoBERTa and its kin count positions from behind the padding index.
+    return positions if padding is None else positions - padding - 1
 
 
 def _mean(states: Tensor, mask: Tensor) -> Tensor:

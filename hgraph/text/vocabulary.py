@@ -31,6 +31,18 @@ class NGrams:
     min_documents: int = 2
     max_features: int | None = 200_000
 
+    def __post_init__(self) -> None:
+        if self.analyzer not in ("word", "char_wb"):
+            raise ConfigError(f"'analyzer' must be one of word, char_wb, found '{self.analyzer}'.")
+        if not 1 <= self.shortest <= self.longest:
+            raise ConfigError(
+                f"'shortest' and 'longest' must be 1 <= shortest <= longest, found {self.shortest} and {self.longest}."
+            )
+        for name in ("min_documents", "max_features"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"'{name}' must be at least 1, found {value}.")
+
 
 class TfidfFeatures:
     """Rows of L2-normalised, sublinear TF-IDF weights; one block a family of n-grams, the blocks side by side.

@@ -1,0 +1,249 @@
+"""Model folders: what training writes and prediction reads. Weights are safetensors, the rest is JSON and YAML.
+
+| file | what |
+|---|---|
+| `config.json` | format, versions, taxonomy name and fingerprint; written last, so a folder that has it is whole |
+| `model.safetensors` | text encoder and scorer with the label vectors folded in |
+| `training.safetensors` | label encoder and scorer as trained, to go on training |
+| `taxonomy.json` | the label hierarchy |
+| `thresholds.json` | where probabilities become labels |
+| `recipe.yaml` | how the model was built and trained |
+| `metrics.json` | figures on the validation documents and how long training took |
+| `text_encoder/` | tokenizer or vocabulary and configuration |
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import hgraph
+from hgraph.decoding import Thresholds
+from hgraph.errors import ConfigError, HGraphError
+from hgraph.graph import LabelGraph
+from hgraph.models import AlignmentModel, FrozenModel
+from hgraph.recipes.build import restore_text_encoder
+from hgraph.recipes.recipe import Recipe
+from hgraph.scoring import FrozenCosineScorer, LexicalScorer, LinearScorer
+
+FORMAT = "hgraph-model"
+VERSION = 1
+LEXICAL_WEIGHT = "lexical_scorer.weight"
+ASSETS = "text_encoder"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model folder holds."""
+
+    model: FrozenModel
+    graph: LabelGraph
+    thresholds: Thresholds
+    recipe: Recipe
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+def save_model(
+    folder: Path,
+    model: AlignmentModel,
+    *,
+    graph: LabelGraph,
+    thresholds: Thresholds,
+    recipe: Recipe,
+    metrics: dict[str, Any],
+    text_fields: list[str],
+) -> None:
+    """Write a model folder. Everything is written beside it first and moved into place at the end.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+    """
+    staging = folder / ".saving"
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        (staging / ASSETS).mkdir(parents=True)
+        frozen = model.freeze()
+        model.text_encoder.save_assets(staging / ASSETS)
+        save_file(compress(_tensors(frozen.state_dict())), staging / "model.safetensors", metadata={"format": "pt"})
+        own = {key: value for key, value in model.state_dict().items() if not _is_shared(key)}
+        save_file(_tensors(own), staging / "training.safetensors", metadata={"format": "pt"})
+        graph.save(staging / "taxonomy.json")
+        write_json(staging / "thresholds.json", thresholds.to_dict())
+        write_json(staging / "metrics.json", metrics)
+        (staging / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        config = {
+            "format": FORMAT,
+            "version": VERSION,
+            "hgraph": hgraph.__version__,
+            "taxonomy": {"name": graph.title, "fingerprint": graph.fingerprint, "labels": graph.num_labels},
+            "scorer": _scorer_kind(frozen),
+            "text_fields": text_fields,
+        }
+        write_json(staging / "config.json", config)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == "config.json"):
+            target = folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
+        staging.rmdir()
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise ConfigError(f"{folder}: the model cannot be written: {error.strerror or error}.") from None
+    except SafetensorError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise ConfigError(f"{folder}: the model cannot be written: {error}.") from None
+
+
+def load_model(folder: str | Path) -> SavedModel:
+    """Read a model folder.
+
+    Raises:
+        ConfigError: It is none, is incomplete, or comes from a later version.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    try:
+        recipe = Recipe.load(folder / "recipe.yaml")
+        graph = LabelGraph.load(folder / "taxonomy.json")
+        thresholds = Thresholds.from_dict(json.loads((folder / "thresholds.json").read_text(encoding="utf-8")))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        state = decompress(load_file(folder / "model.safetensors"))
+    except (OSError, ValueError, SafetensorError, HGraphError) as error:
+        raise ConfigError(f"{folder}: the model folder is damaged: {error} Train or copy it again.") from None
+    if graph.fingerprint != config["taxonomy"]["fingerprint"]:
+        raise ConfigError(
+            f"{folder}/taxonomy.json: is not the taxonomy the model was trained on (fingerprint {graph.fingerprint}, "
+            f"expected {config['taxonomy']['fingerprint']}). Put the original file back."
+        )
+    encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
+    encoder = restore_text_encoder(recipe.text_encoder, folder / ASSETS, encoder_state)
+    scorer: torch.nn.Module | None = None
+    if config["scorer"] == "linear":
+        scorer = LinearScorer(graph.num_labels, encoder.channels)
+    elif config["scorer"] == "cosine":
+        vectors, bias = state["scorer.vectors"], state["scorer.bias"]
+        scorer = FrozenCosineScorer(torch.zeros_like(vectors), bias=torch.zeros_like(bias))
+    lexical = None
+    if LEXICAL_WEIGHT in state:
+        lexical = LexicalScorer(*state[LEXICAL_WEIGHT].shape, max_weights=state[LEXICAL_WEIGHT].numel())
+    model = FrozenModel(
+        text_encoder=encoder, num_labels=graph.num_labels, scorer=scorer, lexical_scorer=lexical
+    )
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise ConfigError(f"{folder}: weights and recipe do not fit: {str(error).splitlines()[-1].strip()}") from None
+    return SavedModel(model.eval().requires_grad_(False), graph, thresholds, recipe, config, metrics)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json` of a model folder.
+
+    Raises:
+        ConfigError: There is none, or it is of another format.
+    """
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: there is no such model folder.")
+    if not path.exists():
+        state = "training in it was cut short; go on with --resume" if is_unfinished(folder) else "not one"
+        raise ConfigError(f"{folder}: expected a folder that `hgraph train` finished, found {state}.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}.") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ConfigError(f"{path}: expected format '{FORMAT}'. Is this another program's model?")
+    if config.get("version", 0) > VERSION:
+        raise ConfigError(f"{path}: was written by hgraph {config.get('hgraph')}. Upgrade hgraph to read it.")
+    return config
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether training began in `folder` and did not end."""
+    return (folder / "run.json").exists() and not (folder / "config.json").exists()
+
+
+def check_taxonomy(config: dict[str, Any], graph: LabelGraph, where: str) -> None:
+    """Refuse a taxonomy that differs from the one a model was trained on.
+
+    Raises:
+        ConfigError: The fingerprints differ.
+    """
+    trained = config["taxonomy"]
+    if trained["fingerprint"] != graph.fingerprint:
+        raise ConfigError(
+            f"{where}: is another taxonomy than the model's (fingerprint {graph.fingerprint} with {graph.num_labels} "
+            f"labels, expected {trained['fingerprint']} with {trained['labels']}). Use the taxonomy the model was "
+            "trained with, or train anew."
+        )
+
+
+def compress(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Store lexical weights as sparse rows of float16, without the weights too small to matter.
+
+    A document's features have unit length, so dropping weights below t moves no score by more than
+    t x sqrt(nonzeros): with t = 0.05 far less than the distance between two labels.
+    """
+    weight = state.pop(LEXICAL_WEIGHT, None)
+    if weight is None:
+        return state
+    keep = weight.abs() >= PRUNE_BELOW
+    rows = keep.sum(1)
+    return {
+        **state,
+        "lexical.values": weight[keep].half(),
+        "lexical.columns": keep.nonzero()[:, 1].to(torch.int32),
+        "lexical.offsets": torch.cat([rows.new_zeros(1), rows.cumsum(0)]),
+        "lexical.num_labels": torch.tensor([weight.shape[1]]),
+    }
+
+
+PRUNE_BELOW = 0.05
+"""Lexical weights of smaller magnitude are not stored."""
+
+
+def decompress(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undo :func:`compress`."""
+    if "lexical.values" not in state:
+        return state
+    values, columns = state.pop("lexical.values"), state.pop("lexical.columns").long()
+    offsets, num_labels = state.pop("lexical.offsets"), int(state.pop("lexical.num_labels"))
+    rows = torch.repeat_interleave(torch.arange(len(offsets) - 1), offsets.diff())
+    weight = torch.zeros(len(offsets) - 1, num_labels)
+    weight[rows, columns] = values.float()
+    return {**state, LEXICAL_WEIGHT: weight}
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def _is_shared(key: str) -> bool:
+    """Whether `model.safetensors` holds the weight already."""
+    return key.startswith("text_encoder.") or key.startswith("lexical_scorer.")
+
+
+def _tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in state.items()}
+
+
+def _scorer_kind(frozen: FrozenModel) -> str:
+    if frozen.scorer is None:
+        return "none"
+    return "cosine" if isinstance(frozen.scorer, FrozenCosineScorer) else "linear"

@@ -1,0 +1,101 @@
+"""Recipe -> objects: the one place where names become classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hgraph.data.label_documents import label_texts
+from hgraph.graph import LabelGraph
+from hgraph.losses import BCELoss, Objective, ObjectiveList, TLALoss, ZLPRLoss
+from hgraph.models import AlignmentModel
+from hgraph.nn import GPTransLabelEncoder, LabelEncoder, LearnedLabelEncoder, NameLabelEncoder
+from hgraph.recipes import recipe as r
+from hgraph.scoring import AdditiveScorer, DotScorer, LexicalScorer, LinearScorer, Scorer
+from hgraph.text import BagTextEncoder, TextEncoder, TransformerTextEncoder
+from hgraph.text.vocabulary import NGrams, TfidfFeatures
+
+
+def build_text_encoder(config: r.Bag | r.Transformer, texts: Sequence[str]) -> TextEncoder:
+    """A text encoder ready to train; a bag learns its vocabulary from `texts`."""
+    if isinstance(config, r.Transformer):
+        return TransformerTextEncoder.from_pretrained(config.model, **_transformer_options(config))
+    families = [
+        NGrams("word", 1, config.word_ngrams, config.min_documents, config.max_features),
+        *([NGrams("char_wb", 3, config.char_ngrams, 5, config.max_features)] if config.char_ngrams else []),
+    ]
+    return BagTextEncoder.fit(texts, families=families, channels=config.channels, dropout=config.dropout)
+
+
+def restore_text_encoder(config: r.Bag | r.Transformer, folder: Path, state: dict[str, torch.Tensor]) -> TextEncoder:
+    """The same from what `save_assets` wrote; `state` holds the encoder's weights, which the caller loads."""
+    if isinstance(config, r.Transformer):
+        return TransformerTextEncoder.from_assets(folder, **_transformer_options(config))
+    features = TfidfFeatures.load(folder, state["idf"].numpy())
+    return BagTextEncoder(features, channels=config.channels, dropout=config.dropout)
+
+
+def build_model(recipe: r.Recipe, graph: LabelGraph, text_encoder: TextEncoder) -> AlignmentModel:
+    """The model of `recipe` on `graph`, drawn from torch's current random state."""
+    channels, num_labels = text_encoder.channels, graph.num_labels
+    config = recipe.label_encoder
+    return AlignmentModel(
+        text_encoder=text_encoder,
+        num_labels=num_labels,
+        scorer=_scorer(recipe.scorer, num_labels, channels),
+        label_encoder=_label_encoder(config, graph, channels),
+        label_names=label_texts(graph, config.text) if isinstance(config, r.Names | r.GPTrans) else None,
+        lexical_scorer=(
+            LexicalScorer(text_encoder.num_features, num_labels, max_weights=recipe.lexical.max_weights)
+            if recipe.lexical is not None and text_encoder.num_features
+            else None
+        ),
+        objectives=ObjectiveList([(objective.weight, _objective(objective)) for objective in recipe.objectives]),
+    )
+
+
+def _transformer_options(config: r.Transformer) -> dict[str, Any]:
+    return {"pooling": config.pooling, "max_length": config.max_length, "dropout": config.dropout}
+
+
+def _label_encoder(
+    config: r.Learned | r.Names | r.GPTrans | None, graph: LabelGraph, channels: int
+) -> LabelEncoder | None:
+    if config is None:
+        return None
+    if isinstance(config, r.Learned):
+        return LearnedLabelEncoder(graph.num_labels, channels)
+    names = NameLabelEncoder(channels, channels, num_labels=graph.num_labels if config.ids else None)
+    if isinstance(config, r.Names):
+        return names
+    return GPTransLabelEncoder(
+        graph,
+        channels=channels,
+        edge_channels=config.edge_channels,
+        heads=config.heads,
+        layers=config.layers,
+        dropout=config.dropout,
+        node_encoder=names,
+        max_labels=config.max_labels,
+    )
+
+
+def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, channels: int) -> Scorer | None:
+    if config is None or not channels:
+        return None
+    if isinstance(config, r.Dot):
+        return DotScorer(channels, num_labels=num_labels, similarity=config.similarity)
+    return (AdditiveScorer if isinstance(config, r.Additive) else LinearScorer)(num_labels, channels)
+
+
+def _objective(config: r.BCE | r.ZLPR | r.TLA) -> Objective:
+    if isinstance(config, r.TLA):
+        return TLALoss(temperature=config.temperature)
+    return ZLPRLoss() if isinstance(config, r.ZLPR) else BCELoss(reduction=config.reduction)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trained weights."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

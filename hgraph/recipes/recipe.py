@@ -1,0 +1,315 @@
+"""A recipe: one YAML file that names a member of every axis and the training arguments."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from hgraph.errors import ConfigError
+from hgraph.recipes.schema import from_mapping, suggestion
+
+
+@dataclass(frozen=True)
+class Bag:
+    """Bag of n-grams; see :class:`hgraph.text.BagTextEncoder`."""
+
+    name: Literal["bag"] = "bag"
+    channels: int = 256
+    dropout: float = 0.3
+    word_ngrams: int = 2
+    char_ngrams: int = 0
+    min_documents: int = 2
+    max_features: int = 200_000
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """Any Hugging Face encoder; see :class:`hgraph.text.TransformerTextEncoder`."""
+
+    name: Literal["transformer"] = "transformer"
+    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    pooling: Literal["cls", "mean"] = "cls"
+    max_length: int = 512
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A free vector a label."""
+
+    name: Literal["learned"] = "learned"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Label vectors from label names."""
+
+    name: Literal["names"] = "names"
+    text: Literal["name", "name+description", "path"] = "name"
+    ids: bool = False
+
+
+@dataclass(frozen=True)
+class GPTrans:
+    """Graph attention over all pairs of labels; see :class:`hgraph.nn.GPTransLabelEncoder`."""
+
+    name: Literal["gptrans"] = "gptrans"
+    text: Literal["name", "name+description", "path"] = "name"
+    ids: bool = True
+    edge_channels: int = 30
+    heads: int = 12
+    layers: int = 1
+    dropout: float = 0.1
+    max_labels: int = 4000
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One weight vector a label."""
+
+    name: Literal["linear"] = "linear"
+
+
+@dataclass(frozen=True)
+class Additive:
+    """HTLA's scorer in closed form."""
+
+    name: Literal["additive"] = "additive"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """Inner product or cosine of text and label vectors."""
+
+    name: Literal["dot"] = "dot"
+    similarity: Literal["dot", "cosine"] = "dot"
+
+
+@dataclass(frozen=True)
+class Lexical:
+    """Sparse features straight into a linear scorer; see :class:`hgraph.scoring.LexicalScorer`."""
+
+    max_weights: int = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class BCE:
+    """Binary cross-entropy."""
+
+    name: Literal["bce"] = "bce"
+    weight: float = 1.0
+    reduction: Literal["mean", "sum"] = "mean"
+
+
+@dataclass(frozen=True)
+class ZLPR:
+    """Zero-bounded log-sum-exp pairwise ranking loss."""
+
+    name: Literal["zlpr"] = "zlpr"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TLA:
+    """HTLA's text-label alignment loss."""
+
+    name: Literal["tla"] = "tla"
+    weight: float = 1.0
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training arguments.
+
+    Attributes:
+        epochs: Passes over the training documents.
+        batch_size: Documents of a step and process.
+        eval_batch_size: Documents scored at once.
+        learning_rate: Of the text encoder.
+        head_learning_rate: Of label encoder, scorer and biases; None takes `learning_rate`.
+        lexical_learning_rate: Of lexical weights (plain SGD, features of unit length).
+        weight_decay: On matrices of the dense parts.
+        scheduler: `linear` falls to zero over the run, `constant` does not.
+        warmup: Share of the steps over which the rates rise.
+        max_grad_norm: Gradients are clipped to it; 0 leaves them.
+        gradient_accumulation: Batches of one step.
+        early_stopping: Validations without improvement before training ends; 0 never stops early.
+        metric: What counts as improvement on the validation documents.
+        thresholds: Where scores become labels: one value, one a label, or 0.5.
+        label_documents: Whether the labels' names and descriptions are training documents too.
+        prior_bias: Whether biases start at the log-odds of each label's frequency.
+        seed: Of everything drawn at random.
+        precision: `auto` is bf16 on a GPU that has it, else fp32.
+        save_steps: Steps between checkpoints; 0 saves after each epoch.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    eval_batch_size: int = 128
+    learning_rate: float = 1e-3
+    head_learning_rate: float | None = None
+    lexical_learning_rate: float = 50.0
+    weight_decay: float = 0.0
+    scheduler: Literal["linear", "constant"] = "linear"
+    warmup: float = 0.0
+    max_grad_norm: float = 0.0
+    gradient_accumulation: int = 1
+    early_stopping: int = 3
+    metric: Literal["macro_f1", "macro_f1_supported", "micro_f1", "r_precision"] = "macro_f1"
+    thresholds: Literal["global", "per_label", "fixed"] = "global"
+    label_documents: bool = False
+    prior_bias: bool = True
+    seed: int = 0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    save_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "eval_batch_size", "gradient_accumulation"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"'{name}' must be at least 1, found {getattr(self, name)}.")
+        for name in ("learning_rate", "lexical_learning_rate", "max_grad_norm", "early_stopping", "save_steps", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"'{name}' must not be negative, found {getattr(self, name)}.")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"'warmup' must be a share from 0 to below 1, found {self.warmup}.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a model is built and trained.
+
+    Attributes:
+        name: Name of the recipe.
+        description: One or two sentences.
+        text_encoder: Text -> vectors.
+        label_encoder: Label graph -> vectors; None for flat models.
+        scorer: Text x label -> score; None scores by lexical features alone.
+        lexical: Lexical scorer beside it, or None.
+        objectives: What is minimised.
+        training: Training arguments.
+    """
+
+    name: str
+    description: str = ""
+    text_encoder: Bag | Transformer = field(default_factory=Bag)
+    label_encoder: Learned | Names | GPTrans | None = None
+    scorer: Linear | Additive | Dot | None = field(default_factory=Linear)
+    lexical: Lexical | None = None
+    objectives: list[BCE | ZLPR | TLA] = field(default_factory=lambda: [BCE(reduction="sum")])
+    training: Training = field(default_factory=Training)
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise ConfigError("'objectives' must name at least one objective, found none.")
+        if isinstance(self.scorer, Additive | Dot) and self.label_encoder is None:
+            raise ConfigError(f"the scorer '{self.scorer.name}' needs a 'label_encoder', found none.")
+        if any(isinstance(o, TLA) for o in self.objectives) and self.label_encoder is None:
+            raise ConfigError("the objective 'tla' needs a 'label_encoder', found none.")
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "Recipe":
+        """A recipe that ships with hgraph, by name, or one from a YAML file.
+
+        Raises:
+            ConfigError: There is none of that name, or the file is malformed.
+        """
+        text = str(name_or_path)
+        if text.endswith((".yaml", ".yml")) or os.sep in text:
+            try:
+                content = Path(text).read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(f"--recipe: {text} cannot be read: {error.strerror}.") from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"--recipe: {text} is not UTF-8. Save the file as UTF-8.") from None
+            return cls.parse(content, text)
+        if text not in recipe_names():
+            raise ConfigError(
+                f"--recipe: there is no recipe '{text}'{suggestion(text, recipe_names())}. Known: "
+                f"{', '.join(recipe_names())}; or give a .yaml file."
+            )
+        return cls.parse(recipe_source(text), f"recipe {text}")
+
+    @classmethod
+    def parse(cls, content: str, source: str) -> "Recipe":
+        """A recipe from YAML text.
+
+        Raises:
+            ConfigError: It is malformed; the message begins with `source`.
+        """
+        try:
+            data = yaml.safe_load(content)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            raise ConfigError(f"{source}{line}: malformed YAML: {getattr(error, 'problem', error)}.") from None
+        try:
+            return from_mapping(cls, data)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+
+    def override(self, settings: Sequence[str]) -> "Recipe":
+        """A copy with `key=value` settings applied; keys are dotted, and those of `training` may stand alone.
+
+        Raises:
+            ConfigError: A setting has no `=`, or its key or value is wrong.
+        """
+        data = self.to_dict()
+        for setting in settings:
+            key, equals, value = setting.partition("=")
+            if not equals or not key:
+                raise ConfigError(f"--set: expected key=value, found '{setting}'.")
+            path = key.split(".")
+            if len(path) == 1 and path[0] in data["training"]:
+                path = ["training", *path]
+            self._assign(data, path, value)
+        try:
+            return from_mapping(Recipe, data)
+        except ConfigError as error:
+            raise ConfigError(f"--set: {error}") from None
+
+    @staticmethod
+    def _assign(data: dict[str, Any], path: list[str], value: str) -> None:
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            parsed = value
+        place = data
+        for part in path[:-1]:
+            if isinstance(place, dict) and part in place and place[part] is None:
+                place[part] = {}
+            inner = place.get(part) if isinstance(place, dict) else None
+            if not isinstance(inner, dict):
+                known = [key for key, item in data.items() if isinstance(item, dict | None)]
+                hint = suggestion(part, known)
+                raise ConfigError(f"--set: there is no key '{'.'.join(path)}'{hint}. Sections: {', '.join(known)}.")
+            place = inner
+        if path[-1] in ("text_encoder", "label_encoder", "scorer") and isinstance(parsed, str):
+            parsed = {"name": parsed}
+        if path[-1] == "name" and isinstance(place, dict) and place.get("name") != parsed and len(path) > 1:
+            # Another member of the axis has other options.
+            place.clear()
+        place[path[-1]] = parsed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain keys and values, ready for YAML."""
+        return asdict(self)
+
+    def to_yaml(self) -> str:
+        """YAML text that :meth:`parse` reads back."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with hgraph, sorted."""
+    names = (entry.name for entry in files("hgraph.recipes").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def recipe_source(name: str) -> str:
+    """YAML text of a shipped recipe, comments included."""
+    return files("hgraph.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,15 @@
+"""Training on `transformers.Trainer`, with measures and thresholds that fit hierarchies."""
+
+from hgraph.training.evaluation import Evaluation, predict_scores, tune_thresholds
+from hgraph.training.optimizer import ChainedOptimizer, build_optimizer
+from hgraph.training.trainer import HierarchicalTrainer, last_checkpoint
+
+__all__ = [
+    "ChainedOptimizer",
+    "Evaluation",
+    "HierarchicalTrainer",
+    "build_optimizer",
+    "last_checkpoint",
+    "predict_scores",
+    "tune_thresholds",
+]

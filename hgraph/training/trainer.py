@@ -1,0 +1,221 @@
+"""`transformers.Trainer` for label hierarchies: validation by F1 at a tuned threshold, exact resume."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from accelerate.utils import gather_object
+from torch.utils.data import DataLoader, Sampler
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from hgraph.data import AlignmentDataset, Collator
+from hgraph.errors import ConfigError
+from hgraph.graph import LabelGraph
+from hgraph.models import AlignmentModel
+from hgraph.training.evaluation import Evaluation, ThresholdKind, predict_scores, tune_thresholds
+from hgraph.training.optimizer import build_optimizer
+
+logger = logging.getLogger(__name__)
+
+
+class HierarchicalTrainer(Trainer):
+    """Trains an :class:`hgraph.models.AlignmentModel`.
+
+    Each validation scores all documents, keeps the best labels of each (CSR, never documents x labels), tunes the
+    threshold on them and reports F1 after closing upward; the best epoch by `metric_for_best_model` is kept.
+
+    Args:
+        model: The model.
+        args: Training arguments; `learning_rate` is that of the text encoder.
+        graph: The hierarchy.
+        train_dataset: Documents to learn from.
+        eval_dataset: Documents to tune on.
+        head_learning_rate: Of label encoder, scorer and biases.
+        lexical_learning_rate: Of lexical weights; see :func:`hgraph.training.build_optimizer`.
+        thresholds: How thresholds are tuned.
+        **kwargs: Other arguments of `Trainer`.
+    """
+
+    def __init__(
+        self,
+        model: AlignmentModel,
+        args: TrainingArguments,
+        *,
+        graph: LabelGraph,
+        train_dataset: AlignmentDataset,
+        eval_dataset: AlignmentDataset,
+        head_learning_rate: float,
+        lexical_learning_rate: float,
+        thresholds: ThresholdKind = "global",
+        **kwargs: Any,
+    ) -> None:
+        self.graph = graph
+        self.head_learning_rate = head_learning_rate
+        self.lexical_learning_rate = lexical_learning_rate
+        self.threshold_kind = thresholds
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=Collator(model.text_encoder.collate, graph.num_labels),
+            **kwargs,
+        )
+        # The loss is a mean over the documents of a batch; the Trainer must not divide it by a token count.
+        self.model_accepts_loss_kwargs = False
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW, and SGD for lexical weights."""
+        if self.optimizer is None:
+            self.optimizer = build_optimizer(
+                self.model,
+                learning_rate=self.args.learning_rate,
+                head_learning_rate=self.head_learning_rate,
+                lexical_learning_rate=self.lexical_learning_rate,
+                weight_decay=self.args.weight_decay,
+            )
+        return self.optimizer
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        sampler = LengthGroupedSampler(
+            dataset,
+            batch_size=self.args.train_batch_size,
+            seed=self.args.seed,
+            pool=50 if self.model.text_encoder.pads else 1,
+        )
+        self.add_callback(SetEpoch(sampler))
+        return sampler
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        # Lexical weights have sparse gradients, which have no cheap norm and need no clipping.
+        dense = [p for p in self.model.parameters() if p.grad is not None and not p.grad.is_sparse]
+        return self.accelerator.clip_grad_norm_(dense, self.args.max_grad_norm)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        # Without clipping the base class computes a norm in every step, only to log it.
+        return grad_norm
+
+    def evaluate(  # type: ignore[override]
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Score, tune the threshold, report; the figures that are numbers, each under `eval_`."""
+        start = time.perf_counter()
+        result = self.evaluate_corpus(eval_dataset)
+        metrics = {
+            f"{metric_key_prefix}_{name}": float(value)
+            for name, value in result.report.items()
+            if isinstance(value, int | float)
+        }
+        metrics[f"{metric_key_prefix}_threshold"] = float(result.thresholds.value)
+        metrics[f"{metric_key_prefix}_seconds"] = time.perf_counter() - start
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def evaluate_corpus(self, dataset: AlignmentDataset | None = None) -> Evaluation:
+        """Scores of `dataset` (the validation data by default), thresholds tuned on them, and the figures."""
+        dataset = dataset or self.eval_dataset
+        if dataset.labels is None:
+            raise ConfigError("'dataset' must carry labels to be evaluated.")
+        scores = self.score(dataset)
+        thresholds = tune_thresholds(scores, dataset.labels, self.graph, self.threshold_kind)
+        return Evaluation.of(scores, dataset.labels, self.graph, thresholds)
+
+    def score(self, dataset: AlignmentDataset) -> sp.csr_matrix:
+        """Probabilities of the best labels of each document, CSR; processes share the work."""
+        frozen = self.accelerator.unwrap_model(self.model).freeze()
+        world, rank = self.args.world_size, self.args.process_index
+        shard = np.array_split(np.arange(len(dataset)), world)[rank]
+        loader = DataLoader(
+            torch.utils.data.Subset(dataset, shard.tolist()),
+            batch_size=self.args.eval_batch_size,
+            collate_fn=self.data_collator,
+        )
+        with self.autocast_smart_context_manager():
+            scores = predict_scores(frozen, loader, self.graph.num_labels)
+        return sp.vstack(gather_object([scores]), format="csr") if world > 1 else scores
+
+
+class SetEpoch(TrainerCallback):
+    """Tells a sampler which epoch begins, also after a resume in mid-epoch and in every process."""
+
+    def __init__(self, sampler: "LengthGroupedSampler") -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Pass the epoch on."""
+        self.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """A new order each epoch in which neighbours have similar lengths, so that batches need little padding.
+
+    Documents are shuffled, cut into pools of so many batches, sorted by length inside a pool, and the batches shuffled
+    again. Seed and epoch alone decide the order, which is what an exact resume needs.
+
+    Args:
+        dataset: Items whose features have a length.
+        batch_size: Documents of one batch.
+        seed: Another seed, another order.
+        pool: Batches that are sorted together; 1 leaves a plain shuffle.
+    """
+
+    def __init__(self, dataset: AlignmentDataset, *, batch_size: int, seed: int = 0, pool: int = 50) -> None:
+        self.lengths = [_length(dataset.features[row]) for row in range(len(dataset))]
+        self.batch_size = batch_size
+        self.seed = seed
+        self.pool = pool
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Any:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        order = generator.permutation(len(self.lengths))
+        lengths = np.asarray(self.lengths)
+        pool = self.pool * self.batch_size
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(-lengths[rows], kind="stable")]
+            batches.extend(rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size))
+        # A short batch must stay last: the loader cuts the stream into equal batches.
+        last = [batches.pop()] if batches and len(batches[-1]) < self.batch_size else []
+        for index in generator.permutation(len(batches)).tolist():
+            yield from batches[index].tolist()
+        for rows in last:
+            yield from rows.tolist()
+
+
+def _length(features: Any) -> int:
+    """Length of one item: its tokens, or the n-grams of a (columns, weights) pair."""
+    return len(features[0]) if isinstance(features, tuple) else len(features)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint in `folder`; one whose writing was cut short is passed over.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint with a readable one is whole.
+    """
+    found = []
+    for path in folder.glob("checkpoint-*"):
+        number = path.name.removeprefix("checkpoint-")
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            logger.info("%s is incomplete and is not used", path)
+            continue
+        if number.isdigit():
+            found.append((int(number), path))
+    return max(found)[1] if found else None

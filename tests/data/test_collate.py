@@ -1,0 +1,60 @@
+"""Batches against a loop over documents and labels."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from hgraph.data import AlignmentDataset, Collator
+from hgraph.errors import DataError
+
+
+def lengths(items):
+    return {"size": torch.tensor([len(item) for item in items])}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.bool_])
+@pytest.mark.parametrize("to_sparse", [sp.csr_matrix, sp.csc_matrix, sp.csr_array])
+def test_multi_hot_against_a_loop(dtype, to_sparse):
+    rng = np.random.default_rng(0)
+    dense = (rng.random((12, 300)) < 0.02).astype(dtype)  # more columns than an int8 can count
+    dense[[0, 5]] = 0
+    texts = ["x" * i for i in range(12)]
+    dataset = AlignmentDataset(texts, to_sparse(dense))
+    rows = rng.permutation(12)[:7].tolist()
+    batch = Collator(lengths, 300)([dataset[row] for row in rows])
+    expected = torch.zeros(7, 300)
+    for i, row in enumerate(rows):
+        for column in range(300):
+            if dense[row, column]:
+                expected[i, column] = 1.0
+    assert batch["labels"].dtype == torch.float32
+    torch.testing.assert_close(batch["labels"], expected, rtol=0, atol=0)
+    assert batch["text"]["size"].tolist() == rows
+
+
+def test_documents_without_labels_and_without_a_matrix():
+    collate = Collator(lengths, 3)
+    batch = collate(list(AlignmentDataset(["a", "bb"], sp.csr_matrix((2, 3)))))
+    assert batch["labels"].tolist() == [[0.0] * 3] * 2
+    assert "labels" not in collate([AlignmentDataset(["a"])[0]])
+    assert set(collate([])) == {"text"}
+
+
+def test_a_stored_zero_is_no_label():
+    labels = sp.csr_matrix((np.array([1.0, 0.0]), np.array([0, 1]), np.array([0, 2])), shape=(1, 2))
+    assert AlignmentDataset(["a"], labels)[0]["labels"].tolist() == [0]
+    assert labels.nnz == 2  # the caller's matrix is left alone
+
+
+def test_rows_from_the_end_and_beyond():
+    dataset = AlignmentDataset(["a", "b"], sp.csr_matrix(np.eye(2)))
+    assert dataset[-1]["features"] == "b"
+    assert dataset[-1]["labels"].tolist() == [1]
+    with pytest.raises(IndexError):
+        dataset[2]
+
+
+def test_lengths_must_agree():
+    with pytest.raises(DataError, match="'labels' must have 2 rows, one a document, found 3"):
+        AlignmentDataset(["a", "b"], sp.csr_matrix((3, 4)))

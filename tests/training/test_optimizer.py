@@ -1,0 +1,180 @@
+"""One optimiser made of two against the two apart."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch.optim import SGD, AdamW
+
+from hgraph.models import AlignmentModel
+from hgraph.nn import NameLabelEncoder
+from hgraph.scoring import DotScorer, LexicalScorer
+from hgraph.text import BagTextEncoder
+from hgraph.training.optimizer import ChainedOptimizer, build_optimizer
+
+TEXTS = ["red apples", "green apples eat", "blue pears fall", "ripe pears"]
+LABELS = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0]])
+RATES = {"learning_rate": 1e-2, "head_learning_rate": 3e-2, "lexical_learning_rate": 4.0}
+
+
+def make_model(*, lexical=True):
+    torch.manual_seed(0)
+    encoder = BagTextEncoder.fit(TEXTS, channels=6, dropout=0.0)
+    return AlignmentModel(
+        text_encoder=encoder,
+        num_labels=3,
+        scorer=DotScorer(6, num_labels=3),
+        label_encoder=NameLabelEncoder(6, 6),
+        label_names=["apples", "green", "pears"],
+        lexical_scorer=LexicalScorer(encoder.num_features, 3) if lexical else None,
+    ).double()
+
+
+def backward(model):
+    encoder = model.text_encoder
+    loss = model(encoder.collate(encoder.prepare(TEXTS)), LABELS)["loss"]
+    loss.backward()
+    return loss.item()
+
+
+def steps(model, optimizer, count, scheduler=None):
+    losses = []
+    for _ in range(count):
+        optimizer.zero_grad()
+        losses.append(backward(model))
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    return losses
+
+
+def assert_equal(first, second):
+    for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def rate_of(optimizer):
+    """Learning rate and weight decay of each parameter; fails where one is in two groups."""
+    found = {}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            assert id(parameter) not in found
+            found[id(parameter)] = (group["lr"], group["weight_decay"])
+    return found
+
+
+def test_every_trainable_parameter_is_in_one_group_with_its_rates():
+    model = make_model()
+    model.text_encoder.norm.bias.requires_grad_(False)
+    found = rate_of(build_optimizer(model, **RATES, weight_decay=0.1))
+    assert len(found) == sum(parameter.requires_grad for parameter in model.parameters())
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            assert id(parameter) not in found
+            continue
+        if name == "lexical_scorer.weight":
+            expected = (4.0, 0.0)
+        else:
+            rate = 1e-2 if name.startswith("text_encoder.") else 3e-2
+            matrix = name in ("text_encoder.embedding.weight", "label_encoder.projection.weight")
+            expected = (rate, 0.1 if matrix else 0.0)
+        assert found[id(parameter)] == expected, name
+
+
+def test_a_frozen_lexical_scorer_is_left_alone():
+    model = make_model()
+    model.lexical_scorer.requires_grad_(False)
+    optimizer = build_optimizer(model, **RATES)
+    assert isinstance(optimizer, AdamW)
+    before = model.lexical_scorer.weight.clone()
+    steps(model, optimizer, 2)
+    torch.testing.assert_close(model.lexical_scorer.weight, before, rtol=0, atol=0)
+
+
+def test_without_a_lexical_scorer_it_is_plain_adamw():
+    assert isinstance(build_optimizer(make_model(lexical=False), **RATES), AdamW)
+
+
+def test_lexical_features_alone():
+    encoder = BagTextEncoder.fit(TEXTS, channels=0)
+    model = AlignmentModel(text_encoder=encoder, num_labels=3, lexical_scorer=LexicalScorer(encoder.num_features, 3))
+    losses = steps(model, build_optimizer(model, **RATES), 30)
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_one_step_equals_the_two_parts_apart():
+    chained, apart = make_model(), make_model()
+    optimizer = build_optimizer(chained, **RATES, weight_decay=0.1)
+    assert isinstance(optimizer, ChainedOptimizer)
+    lexical = apart.lexical_scorer.weight
+    named = [(n, p) for n, p in apart.named_parameters() if p is not lexical]
+    adamw = AdamW(
+        [
+            {
+                "params": [parameter],
+                "lr": 1e-2 if name.startswith("text_encoder.") else 3e-2,
+                "weight_decay": 0.1 if parameter.ndim > 1 else 0.0,
+            }
+            for name, parameter in named
+        ]
+    )
+    sgd = SGD([lexical], lr=4.0)
+    for _ in range(3):
+        for part in (optimizer, adamw, sgd):
+            part.zero_grad()
+        assert backward(chained) == pytest.approx(backward(apart), abs=1e-10)
+        assert chained.lexical_scorer.weight.grad.is_sparse
+        for part in (optimizer, adamw, sgd):
+            part.step()
+    assert_equal(chained, apart)
+
+
+def test_state_round_trip_continues_identically(tmp_path):
+    model = make_model()
+    optimizer = build_optimizer(model, **RATES, weight_decay=0.1)
+    steps(model, optimizer, 3)
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    again = make_model()
+    again.load_state_dict(copy.deepcopy(model.state_dict()))
+    other = build_optimizer(again, **RATES, weight_decay=0.1)
+    other.load_state_dict(torch.load(tmp_path / "optimizer.pt", weights_only=True))
+    assert len(other.state) == len(optimizer.state) > 0
+    assert steps(model, optimizer, 3) == pytest.approx(steps(again, other, 3), abs=1e-10)
+    assert_equal(model, again)
+
+
+def test_a_state_of_another_model_is_refused():
+    optimizer = build_optimizer(make_model(), **RATES)
+    state = {"optimizers": optimizer.state_dict()["optimizers"][:1]}
+    with pytest.raises(ValueError, match="zip"):
+        optimizer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_scheduler_changes_every_part(resume):
+    model = make_model()
+    optimizer = build_optimizer(model, **RATES)
+    if resume:  # replaces the group objects of the parts
+        optimizer.load_state_dict(optimizer.state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (step + 1))
+        steps(model, optimizer, 3, scheduler)
+    rates = [group["lr"] for part in optimizer.optimizers for group in part.param_groups]
+    assert sorted(rates) == pytest.approx(sorted([1e-2 / 4] * 2 + [3e-2 / 4] * 2 + [1.0]))
+    assert all(a is b for a, b in zip(optimizer.param_groups, _groups(optimizer), strict=True))
+
+
+def _groups(optimizer):
+    return [group for part in optimizer.optimizers for group in part.param_groups]
+
+
+def test_closure_zero_grad_and_repr():
+    model = make_model()
+    optimizer = build_optimizer(model, **RATES)
+    assert optimizer.step(lambda: backward(model)) > 0
+    assert model.lexical_scorer.weight.any()
+    optimizer.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert "ChainedOptimizer" in repr(optimizer)
