@@ -1,0 +1,1 @@
+"""The `hgraph` command; one file a verb. Nothing heavy is imported before a command runs."""

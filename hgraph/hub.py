@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import hgraph
-from hgraph.decoding import Thresholds
+from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel, FrozenModel
@@ -57,6 +57,7 @@ def save_model(
     *,
     graph: LabelGraph,
     thresholds: Thresholds,
+    calibration: PlattScaling,
     recipe: Recipe,
     metrics: dict[str, Any],
     text_fields: list[str],
@@ -71,6 +72,7 @@ def save_model(
         shutil.rmtree(staging, ignore_errors=True)
         (staging / ASSETS).mkdir(parents=True)
         frozen = model.freeze()
+        frozen.calibration.copy_(torch.tensor([calibration.scale, calibration.shift]))
         model.text_encoder.save_assets(staging / ASSETS)
         save_file(compress(_tensors(frozen.state_dict())), staging / "model.safetensors", metadata={"format": "pt"})
         own = {key: value for key, value in model.state_dict().items() if not _is_shared(key)}
@@ -190,8 +192,7 @@ def check_taxonomy(config: dict[str, Any], graph: LabelGraph, where: str) -> Non
 def compress(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Store lexical weights as sparse rows of float16, without the weights too small to matter.
 
-    A document's features have unit length, so dropping weights below t moves no score by more than
-    t x sqrt(nonzeros): with t = 0.05 far less than the distance between two labels.
+    A document's features have unit length, so dropping weights below t moves no score by more than t x sqrt(nonzeros).
     """
     weight = state.pop(LEXICAL_WEIGHT, None)
     if weight is None:
@@ -207,7 +208,7 @@ def compress(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-PRUNE_BELOW = 0.05
+PRUNE_BELOW = 0.02
 """Lexical weights of smaller magnitude are not stored."""
 
 

@@ -1,7 +1,7 @@
 """Documents as a `datasets.Dataset`: a text (one string or several named fields), an id and, in training, labels."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ def read_documents(
         fields: Columns that make up the text, in order. Default: `text`; without it, every column that is neither id
             nor labels and holds a string.
         label_separator: What stands between the labels of one csv cell.
-        labels: Whether each record must have labels; False reads them where they are there.
+        labels: Whether each record must have labels; False reads none.
 
     Returns:
         A dataset with columns `id` (str), `text` (list of `{"field", "value"}`; one nameless field for a plain
@@ -67,18 +67,18 @@ def build_documents(
 
     columns: dict[str, list[Any]] = {"id": [], "text": [], "labels": [], "line": []}
     first_line: dict[str, int] = {}
-    for line, record in records:
-        where = f"{source}:{line}"
-        identifier = _identifier(record, line)
+    for document in iterate_documents(
+        records, source=source, fields=fields, label_separator=label_separator, labels=labels
+    ):
+        identifier, line = document["id"], document["line"]
         if identifier in first_line:
             raise DataError(
-                f"{where}: the id '{identifier}' stands on line {first_line[identifier]} already. Make ids unique."
+                f"{source}:{line}: the id '{identifier}' stands on line {first_line[identifier]} already. Make ids "
+                "unique."
             )
         first_line[identifier] = line
-        columns["id"].append(identifier)
-        columns["text"].append(_text(record, fields, where))
-        columns["labels"].append(_labels(record, label_separator, where, labels))
-        columns["line"].append(line)
+        for name, value in document.items():
+            columns[name].append(value)
     if not columns["id"]:
         raise DataError(f"{source}: expected at least one document, found none.")
     features = Features(
@@ -90,6 +90,29 @@ def build_documents(
         }
     )
     return Dataset.from_dict(columns, features=features)
+
+
+def iterate_documents(
+    records: Iterable[Record],
+    *,
+    source: str,
+    fields: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    labels: bool = True,
+) -> Iterator[dict[str, Any]]:
+    """Check (line, record) pairs one at a time: dictionaries with `id`, `text`, `labels` and `line`.
+
+    Raises:
+        DataError: A text is missing or empty; with `labels`, labels are missing or malformed. Without, none are read.
+    """
+    for line, record in records:
+        where = f"{source}:{line}"
+        yield {
+            "id": _identifier(record, line),
+            "text": _text(record, fields, where),
+            "labels": _labels(record, label_separator, where) if labels else [],
+            "line": line,
+        }
 
 
 def text_fields(documents: "Dataset") -> list[str]:
@@ -151,16 +174,12 @@ def _text(record: Mapping[str, Any], fields: Sequence[str] | None, where: str) -
     return [{"field": name, "value": cell or ""} for name, cell in parts]
 
 
-def _labels(record: Mapping[str, Any], separator: str | None, where: str, required: bool) -> list[str]:
+def _labels(record: Mapping[str, Any], separator: str | None, where: str) -> list[str]:
     column = next((name for name in LABEL_COLUMNS if name in record), None)
     value = record[column] if column else None
     if value is None:
-        if required:
-            found = ", ".join(repr(name) for name in record)
-            raise DataError(
-                f"{where}: the field 'labels' is missing; found {found}. An empty list stands for no label."
-            )
-        return []
+        found = ", ".join(repr(name) for name in record)
+        raise DataError(f"{where}: the field 'labels' is missing; found {found}. An empty list stands for no label.")
     if isinstance(value, str):
         value = _split_cell(value, separator, where)
     if not isinstance(value, list) or not all(isinstance(label, str | Integral) for label in value):

@@ -62,21 +62,26 @@ def read_records(path: Path) -> Iterator[Record]:
 def _read_text(path: Path, kind: FileFormat) -> Iterator[Record]:
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rb") as stream:
-        lines = _decode(stream, path)  # type: ignore[arg-type]
+        lines = decode_lines(stream, str(path))  # type: ignore[arg-type]
         yield from parse_jsonl(lines, str(path)) if kind == "jsonl" else _parse_csv(lines, path, kind)
 
 
-def _decode(stream: BinaryIO, path: Path) -> Iterator[str]:
+def decode_lines(stream: BinaryIO, source: str) -> Iterator[str]:
+    """Lines of a UTF-8 stream.
+
+    Raises:
+        DataError: Another encoding or binary content; `source` and the line number stand before it.
+    """
     for number, raw in enumerate(stream, 1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}:{number}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at column "
+                f"{source}:{number}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at column "
                 f"{error.start + 1}. Save the file as UTF-8."
             ) from None
         if "\0" in line:
-            raise DataError(f"{path}:{number}: expected text, found a zero byte. Is this a binary file?")
+            raise DataError(f"{source}:{number}: expected text, found a zero byte. Is this a binary file?")
         yield line
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
@@ -18,10 +19,15 @@ class FrozenModel(nn.Module):
         scorer: What `Scorer.freeze` returned, or None.
         lexical_scorer: Scores from sparse features, or None.
 
+    Attributes:
+        calibration: float32 [2], scale and shift of Platt's calibration; applied to the scores.
+
     Shapes:
         - `text`: the tensors of `text_encoder.collate`.
         - output: scores (logits) [B, L].
     """
+
+    calibration: Tensor
 
     def __init__(
         self,
@@ -36,10 +42,12 @@ class FrozenModel(nn.Module):
         self.num_labels = num_labels
         self.scorer = scorer
         self.lexical_scorer = lexical_scorer
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     def forward(self, text: Mapping[str, Tensor]) -> Tensor:
-        """Scores of all labels."""
-        return sum_scores(self.scorer, self.lexical_scorer, self.text_encoder(**text))
+        """Scores of all labels, calibrated log-odds."""
+        scores = sum_scores(self.scorer, self.lexical_scorer, self.text_encoder(**text))
+        return torch.addcmul(self.calibration[1], scores, self.calibration[0])
 
 
 def sum_scores(

@@ -9,7 +9,7 @@ from torch import nn
 
 from hgraph.data.label_documents import label_texts
 from hgraph.graph import LabelGraph
-from hgraph.losses import BCELoss, Objective, ObjectiveList, TLALoss, ZLPRLoss
+from hgraph.losses import BCELoss, Objective, ObjectiveList, SquaredHingeLoss, TLALoss, ZLPRLoss
 from hgraph.models import AlignmentModel
 from hgraph.nn import GPTransLabelEncoder, LabelEncoder, LearnedLabelEncoder, NameLabelEncoder
 from hgraph.recipes import recipe as r
@@ -90,10 +90,12 @@ def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, chann
     return (AdditiveScorer if isinstance(config, r.Additive) else LinearScorer)(num_labels, channels)
 
 
-def _objective(config: r.BCE | r.ZLPR | r.TLA) -> Objective:
+def _objective(config: r.BCE | r.SquaredHinge | r.ZLPR | r.TLA) -> Objective:
     if isinstance(config, r.TLA):
         return TLALoss(temperature=config.temperature)
-    return ZLPRLoss() if isinstance(config, r.ZLPR) else BCELoss(reduction=config.reduction)
+    if isinstance(config, r.ZLPR):
+        return ZLPRLoss()
+    return (SquaredHingeLoss if isinstance(config, r.SquaredHinge) else BCELoss)(reduction=config.reduction)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -98,7 +99,7 @@ def train(
     except OSError as error:
         raise ConfigError(f"{folder}: a checkpoint cannot be written: {error.strerror or error}.") from None
     seconds = time.perf_counter() - start
-    evaluation = trainer.evaluate_corpus(val_dataset)
+    evaluation, calibration = trainer.calibrate(val_dataset)
     run = TrainingRun(folder, evaluation, seconds, trainer.state.global_step, count_parameters(model))
     if state.is_main_process:
         save_model(
@@ -106,6 +107,7 @@ def train(
             model,
             graph=graph,
             thresholds=evaluation.thresholds,
+            calibration=calibration,
             recipe=recipe,
             metrics={
                 "validation": evaluation.report,
@@ -193,7 +195,9 @@ def build_trainer(
         train_dataset=train_dataset,
         eval_dataset=val_dataset,
         head_learning_rate=t.learning_rate if t.head_learning_rate is None else t.head_learning_rate,
-        lexical_learning_rate=t.lexical_learning_rate,
+        lexical_learning_rate=(
+            2.0 * math.sqrt(len(train_dataset) / 15_000) if t.lexical_learning_rate is None else t.lexical_learning_rate
+        ),
         thresholds=t.thresholds,
         callbacks=extra,
     )

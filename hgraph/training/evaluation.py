@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from hgraph.decoding import Thresholds, scores_to_csr, threshold_decode, tune_global, tune_per_label
+from hgraph.decoding import Thresholds, ranking_scores, scores_to_csr, threshold_decode, tune_global, tune_per_label
 from hgraph.graph import LabelGraph
 from hgraph.metrics import evaluate
 
@@ -80,4 +80,5 @@ class Evaluation:
     ) -> "Evaluation":
         """Measure `scores` cut at `thresholds` against `truth`."""
         raw = threshold_decode(scores, thresholds)
-        return cls(scores, thresholds, evaluate(truth, scores, raw, graph))
+        # Labels are ranked as they are predicted: an ancestor is at least as probable as what is below it.
+        return cls(scores, thresholds, evaluate(truth, ranking_scores(scores, graph), raw, graph))

@@ -65,15 +65,15 @@ def build_optimizer(
         model: An alignment model.
         learning_rate: Of the text encoder.
         head_learning_rate: Of everything else dense: label encoder, scorer, biases.
-        lexical_learning_rate: Of lexical weights. Features have unit length and the gradient is a mean over the batch,
-            so steps of the order of the batch size are right.
+        lexical_learning_rate: Of lexical weights; their biases, which every document has, take a tenth of it.
         weight_decay: On matrices of the dense parts; never on biases and norms.
     """
-    weights = [module.weight for module in model.modules() if isinstance(module, LexicalScorer)]
-    lexical = {id(weight): weight for weight in weights if weight.requires_grad}
+    scorers = [module for module in model.modules() if isinstance(module, LexicalScorer)]
+    lexical = {id(scorer.weight): scorer.weight for scorer in scorers if scorer.weight.requires_grad}
+    biases = {id(scorer.bias): scorer.bias for scorer in scorers if scorer.bias.requires_grad}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in lexical:
+        if parameter.requires_grad and id(parameter) not in lexical and id(parameter) not in biases:
             key = (name.startswith("text_encoder."), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     optimizers: list[Optimizer] = []
@@ -92,6 +92,11 @@ def build_optimizer(
                 fused=True,
             )
         )
-    if lexical:
-        optimizers.append(SGD(list(lexical.values()), lr=lexical_learning_rate))
+    sparse = [
+        {"params": list(parameters.values()), "lr": rate}
+        for parameters, rate in ((lexical, lexical_learning_rate), (biases, 0.1 * lexical_learning_rate))
+        if parameters
+    ]
+    if sparse:
+        optimizers.append(SGD(sparse, lr=lexical_learning_rate))
     return optimizers[0] if len(optimizers) == 1 else ChainedOptimizer(optimizers)

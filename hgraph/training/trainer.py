@@ -10,10 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from accelerate.utils import gather_object
+from scipy.special import expit, logit
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from hgraph.data import AlignmentDataset, Collator
+from hgraph.decoding import PlattScaling, fit_platt
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
@@ -112,6 +114,8 @@ class HierarchicalTrainer(Trainer):
             for name, value in result.report.items()
             if isinstance(value, int | float)
         }
+        both = (result.report["micro_f1"], result.report["macro_f1_supported"])
+        metrics[f"{metric_key_prefix}_mean_f1"] = sum(both) / 2
         metrics[f"{metric_key_prefix}_threshold"] = float(result.thresholds.value)
         metrics[f"{metric_key_prefix}_seconds"] = time.perf_counter() - start
         self.log(dict(metrics))
@@ -126,6 +130,18 @@ class HierarchicalTrainer(Trainer):
         scores = self.score(dataset)
         thresholds = tune_thresholds(scores, dataset.labels, self.graph, self.threshold_kind)
         return Evaluation.of(scores, dataset.labels, self.graph, thresholds)
+
+    def calibrate(self, dataset: AlignmentDataset) -> tuple[Evaluation, PlattScaling]:
+        """Fit probabilities to `dataset`, then tune thresholds on them and measure."""
+        if dataset.labels is None:
+            raise ConfigError("'dataset' must carry labels to be calibrated on.")
+        scores = self.score(dataset)
+        logits = scores.copy()
+        logits.data = logit(np.clip(scores.data.astype(np.float64), 1e-7, 1 - 1e-7))
+        calibration = fit_platt(logits, dataset.labels)
+        scores.data = expit(calibration.scale * logits.data + calibration.shift).astype(np.float32)
+        thresholds = tune_thresholds(scores, dataset.labels, self.graph, self.threshold_kind)
+        return Evaluation.of(scores, dataset.labels, self.graph, thresholds), calibration
 
     def score(self, dataset: AlignmentDataset) -> sp.csr_matrix:
         """Probabilities of the best labels of each document, CSR; processes share the work."""

@@ -1,0 +1,75 @@
+"""`hgraph evaluate`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hgraph.cli.options import FILE, atomic_writer, check_output, data_options, fields_of, overwrite_option
+
+
+@click.command("evaluate")
+@click.argument("runs", metavar="RUN...", type=FILE, nargs=-1, required=True)
+@click.option("--data", type=FILE, required=True, help="Labelled documents.")
+@click.option("--json", "json_file", type=FILE, help="Write the figures there too: an object, or a list for several RUNs.")
+@click.option("--taxonomy", help="Make sure the models were trained on this hierarchy.")
+@click.option("--threshold", type=float, help="One threshold for all labels instead of the tuned ones.")
+@click.option("--batch-size", type=int, default=128, show_default=True, help="Documents encoded at once.")
+@overwrite_option
+@data_options
+def command(
+    runs: tuple[Path, ...],
+    data: Path,
+    json_file: Path | None,
+    taxonomy: str | None,
+    threshold: float | None,
+    batch_size: int,
+    overwrite: bool,
+    unknown_labels: str,
+    text_fields: str | None,
+    label_separator: str,
+) -> None:
+    """Measure the models in the folders RUN... on labelled documents.
+
+    F1 is of predictions with all ancestors added, at the thresholds tuned in training; macro-F1 once over all labels
+    and once over those that occur in the data; violations are predicted labels without a predicted parent, before
+    ancestors are added. Precision@k and R-Precision rank all labels.
+
+    \b
+    Examples:
+      hgraph evaluate runs/first --data test.jsonl --json figures.json
+      hgraph evaluate runs/first runs/flat --data test.jsonl
+    """
+    check_output(json_file, "--json", overwrite=overwrite)
+    from hgraph.cli.report import level_table, metric_table
+    from hgraph.cli.taxonomy import open_taxonomy
+    from hgraph.data import read_corpus
+    from hgraph.decoding import Thresholds
+    from hgraph.hub import check_taxonomy
+    from hgraph.predictor import Predictor
+
+    reports: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold))
+        if taxonomy is not None:
+            check_taxonomy(predictor.saved.config, open_taxonomy(taxonomy, "--taxonomy"), f"--taxonomy {taxonomy}")
+        corpus = read_corpus(
+            data,
+            predictor.graph,
+            unknown=unknown_labels,  # type: ignore[arg-type]
+            fields=fields_of(text_fields),
+            label_separator=label_separator,
+        )
+        name = run.name if run.name not in reports else str(run)
+        reports[name] = predictor.evaluate(corpus.texts, corpus.labels, batch_size=batch_size).report
+    if json_file is not None:
+        figures = [{"run": name, **report} for name, report in reports.items()]
+        with atomic_writer(json_file, "--json") as stream:
+            json.dump(figures[0] if len(figures) == 1 else figures, stream, indent=1)
+            stream.write("\n")
+    first = next(iter(reports.values()))
+    click.echo(f"{first['documents']} documents, {first['labels']} labels ({first['labels_supported']} occur)\n")
+    click.echo(metric_table(reports))
+    if len(reports) == 1:
+        click.echo(f"\n{level_table(first)}")

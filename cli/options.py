@@ -1,0 +1,100 @@
+"""Options and small helpers that several commands share."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from hgraph.errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path)
+
+
+def data_options(command: F) -> F:
+    """How documents are read."""
+    for option in (
+        click.option(
+            "--unknown-labels",
+            type=click.Choice(["error", "drop"]),
+            default="error",
+            show_default=True,
+            help="Stop at a label the taxonomy does not have, or leave such labels out and count them.",
+        ),
+        click.option(
+            "--text-fields",
+            help="Fields that make up the text, joined by commas. Default: `text`, else every text column.",
+        ),
+        click.option(
+            "--label-separator", default="|", show_default=True, help="Between the labels of one csv or tsv cell."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def fields_of(text_fields: str | None) -> list[str] | None:
+    """`a,b` as a list, nothing as None."""
+    return [name.strip() for name in text_fields.split(",") if name.strip()] if text_fields else None
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
+
+
+def check_output(path: Path | None, option: str, *, overwrite: bool) -> None:
+    """Refuse, before any work, an output file that exists or cannot be made.
+
+    Raises:
+        ConfigError: It exists and `overwrite` is off, or its folder is missing or not writable.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{option} {path}: expected a file name, found a folder.")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{option} {path}: the file exists. Choose another name, or replace it with --overwrite.")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{option} {path}: the folder '{path.parent}' does not exist. Make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{option} {path}: no permission to write into '{path.parent}'. Choose another folder.")
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path, option: str) -> Iterator[IO[str]]:
+    """A text file that appears whole at the end, or not at all.
+
+    Raises:
+        ConfigError: The system refuses: no space, no permission.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: cannot be written: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def table(rows: Sequence[Sequence[str]], *, align: str = "") -> str:
+    """Rows as aligned columns; the first row is the header.
+
+    Args:
+        rows: Cells.
+        align: One letter a column, `l` or `r`; left where none is given.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if align[column : column + 1] == "r" else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

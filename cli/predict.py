@@ -1,0 +1,162 @@
+"""`hgraph predict`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from hgraph.cli.options import FILE, atomic_writer, check_output, fields_of, overwrite_option
+from hgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from hgraph.predictor import Prediction, Predictor
+
+CHUNK = 2048
+
+
+@click.command("predict")
+@click.argument("run", type=FILE)
+@click.argument("stdin", required=False, metavar="[-]")
+@click.option("--text", "texts", multiple=True, help="A text to classify; repeat for several.")
+@click.option("--data", type=FILE, help="Documents: .jsonl, .csv, .tsv, .parquet, or .txt with one text a line.")
+@click.option("--top-k", type=click.IntRange(min=0), default=5, show_default=True, help="Length of `top`.")
+@click.option("--threshold", type=float, help="One threshold for all labels instead of the tuned ones.")
+@click.option("--output", type=FILE, help="File to write. Default: standard output.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["jsonl", "csv", "table"]),
+    help="Default: jsonl; on a terminal, table for --text.",
+)
+@click.option("--text-fields", help="Fields that make up the text, joined by commas. Default: those of training.")
+@click.option("--batch-size", type=int, default=128, show_default=True, help="Documents encoded at once.")
+@overwrite_option
+def command(
+    run: Path,
+    stdin: str | None,
+    texts: tuple[str, ...],
+    data: Path | None,
+    top_k: int,
+    threshold: float | None,
+    output: Path | None,
+    output_format: str | None,
+    text_fields: str | None,
+    batch_size: int,
+    overwrite: bool,
+) -> None:
+    """Classify texts with the model in the folder RUN.
+
+    Texts come from --text, from a file, or with `-` from standard input (JSON lines, or plain text, one a line). Each
+    gives one JSON line: "labels" are those above their thresholds with all ancestors, "top" the most probable ones.
+
+    \b
+    Examples:
+      hgraph predict runs/first --text "Repair brakes on freight trains."
+      hgraph predict runs/first --data new.jsonl --output predictions.jsonl
+      cat notes.txt | hgraph predict runs/first - --format csv
+    """
+    given = [name for name, value in (("--text", texts), ("--data", data), ("-", stdin)) if value]
+    if len(given) != 1 or (stdin is not None and stdin != "-"):
+        found = f"'{stdin}'" if stdin not in (None, "-") else " and ".join(given) or "nothing"
+        raise click.UsageError(f"expected one of --text TEXT, --data FILE and -, found {found}.")
+    check_output(output, "--output", overwrite=overwrite)
+    if output_format is None:
+        output_format = "table" if texts and output is None and sys.stdout.isatty() else "jsonl"
+
+    from hgraph.decoding import Thresholds
+    from hgraph.predictor import Predictor
+
+    predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold))
+    documents = _documents(texts, data, fields_of(text_fields))
+    results = _predict(predictor, documents, top_k, batch_size, show_progress=data is not None)
+    writer = {"jsonl": _write_jsonl, "csv": _write_csv, "table": _write_table}[output_format]
+    if output is None:
+        writer(results, sys.stdout)
+    else:
+        with atomic_writer(output, "--output") as stream:
+            writer(results, stream)
+
+
+def _documents(texts: tuple[str, ...], data: Path | None, fields: list[str] | None) -> Iterator[tuple[str, str]]:
+    """(id, text) pairs, checked; read as they are asked for."""
+    from hgraph.data import join_fields
+    from hgraph.data.documents import iterate_documents
+    from hgraph.data.records import read_records
+
+    if texts:
+        for number, text in enumerate(texts, 1):
+            if not text.strip():
+                raise DataError(f"--text: text {number} is empty.")
+            yield str(number), text
+        return
+    if data is None or data.suffix == ".txt":
+        yield from _plain_or_jsonl(data, fields)
+        return
+    for document in iterate_documents(read_records(data), source=str(data), fields=fields, labels=False):
+        yield document["id"], join_fields(document["text"])
+
+
+def _plain_or_jsonl(path: Path | None, fields: list[str] | None) -> Iterator[tuple[str, str]]:
+    """Lines of standard input or of a text file: JSON objects if the first one is, else plain texts."""
+    from hgraph.data import join_fields
+    from hgraph.data.documents import iterate_documents
+    from hgraph.data.records import decode_lines, parse_jsonl
+
+    if path is not None and not path.is_file():
+        raise DataError(f"--data: there is no file '{path}'.")
+    stream = sys.stdin.buffer if path is None else open(path, "rb")  # noqa: SIM115 - read to its end by the generator
+    source = "standard input" if path is None else str(path)
+    lines = decode_lines(stream, source)
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise DataError(f"{source}: expected at least one document, found none.")
+    if first.lstrip().startswith("{"):
+        records = parse_jsonl(chain([first], lines), source)
+        for document in iterate_documents(records, source=source, fields=fields, labels=False):
+            yield document["id"], join_fields(document["text"])
+        return
+    for number, line in enumerate(chain([first], lines), 1):
+        if line.strip():
+            yield str(number), line.strip()
+
+
+def _predict(
+    predictor: "Predictor", documents: Iterable[tuple[str, str]], top_k: int, batch_size: int, *, show_progress: bool
+) -> Iterator[tuple[str, "Prediction"]]:
+    from tqdm.auto import tqdm
+
+    iterator = iter(documents)
+    with tqdm(unit="doc", desc="predict", disable=None if show_progress else True) as bar:
+        while chunk := list(islice(iterator, CHUNK)):
+            predictions = predictor.predict([text for _, text in chunk], top_k=top_k, batch_size=batch_size)
+            yield from zip([identifier for identifier, _ in chunk], predictions, strict=True)
+            bar.update(len(chunk))
+
+
+def _write_jsonl(results: Iterable[tuple[str, "Prediction"]], stream: IO[str]) -> None:
+    for identifier, prediction in results:
+        stream.write(json.dumps({"id": identifier, **prediction.to_dict()}, ensure_ascii=False) + "\n")
+
+
+def _write_csv(results: Iterable[tuple[str, "Prediction"]], stream: IO[str]) -> None:
+    writer = csv.writer(stream)
+    writer.writerow(["document", "id", "name", "path", "probability"])
+    for identifier, prediction in results:
+        for label in prediction.labels:
+            writer.writerow([identifier, label.id, label.name, label.path, label.probability])
+
+
+def _write_table(results: Iterable[tuple[str, "Prediction"]], stream: IO[str]) -> None:
+    from hgraph.cli.options import table
+
+    for identifier, prediction in results:
+        stream.write(f"\n{identifier}: ")
+        shown, title = (prediction.labels, "labels") if prediction.labels else (prediction.top, "none predicted; best")
+        rows = [["probability", "id", "path"]]
+        rows += [[f"{label.probability:.3f}", label.id, label.path] for label in shown]
+        stream.write(f"{title}\n{table(rows, align='r')}\n")

@@ -1,0 +1,33 @@
+"""`hgraph recipes`."""
+
+import click
+
+from hgraph.recipes import Recipe, recipe_names, recipe_source
+
+
+@click.group("recipes")
+def command() -> None:
+    """List the recipes, or show one as YAML to edit.
+
+    \b
+    Examples:
+      hgraph recipes list
+      hgraph recipes show htla > my.yaml
+      hgraph train --recipe my.yaml ...
+    """
+
+
+@command.command("list")
+def list_recipes() -> None:
+    """Name and purpose of every recipe."""
+    for name in recipe_names():
+        click.echo(f"{name:10s} {Recipe.load(name).description}")
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--full", is_flag=True, help="With every key and its default value.")
+def show(name: str, full: bool) -> None:
+    """The recipe NAME as YAML."""
+    recipe = Recipe.load(name)
+    click.echo(recipe.to_yaml() if full else recipe_source(name), nl=False)
