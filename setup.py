@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "hgraph" / "__init__.py").read_text(encoding="utf-8")).group(1)
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "hgraph" / "version.py").read_text(encoding="utf-8")).group(1)
 
 CPU = ["faiss-cpu>=1.9"]
 TEST = [

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from hgraph.cli.options import FILE, atomic_writer, check_output, data_options, fields_of, overwrite_option
 
 
 @click.command("evaluate")
 @click.argument("runs", metavar="RUN...", type=FILE, nargs=-1, required=True)
 @click.option("--data", type=FILE, required=True, help="Labelled documents.")
-@click.option("--json", "json_file", type=FILE, help="Write the figures there too: an object, or a list for several RUNs.")
+@click.option(
+    "--json", "json_file", type=FILE, help="Write the figures there too: an object, or a list for several RUNs."
+)
 @click.option("--taxonomy", help="Make sure the models were trained on this hierarchy.")
-@click.option("--threshold", type=float, help="One threshold for all labels instead of the tuned ones.")
-@click.option("--batch-size", type=int, default=128, show_default=True, help="Documents encoded at once.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels instead of the tuned ones.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Documents encoded at once.")
 @overwrite_option
 @data_options
 def command(
@@ -44,6 +45,7 @@ def command(
     check_output(json_file, "--json", overwrite=overwrite)
     from hgraph.cli.report import level_table, metric_table
     from hgraph.cli.taxonomy import open_taxonomy
+
     from hgraph.data import read_corpus
     from hgraph.decoding import Thresholds
     from hgraph.hub import check_taxonomy

@@ -1,5 +1,7 @@
 """Entry point of the `hgraph` command."""
 
+import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -71,6 +73,11 @@ def main() -> None:
     _quiet_libraries()
     try:
         cli.main(prog_name="hgraph", standalone_mode=False)
+        # A full disk behind standard output shows here, and must not pass for success.
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
     except click.ClickException as error:
         usage = getattr(error, "ctx", None)
         hint = f" See `{usage.command_path} --help`." if usage is not None else ""
@@ -82,10 +89,13 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of a pipe went away, as `| head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno == errno.ENOSPC and not where:
+            where = "standard output: "
+            _silence_stdout()
         _fail(f"{where}{error.strerror or error}.")
 
 
@@ -94,10 +104,17 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
+def _silence_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter complains about it at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _quiet_libraries() -> None:
     """hgraph's own messages on standard error; libraries only when something is wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("hgraph").setLevel(logging.INFO)
+    # Of several processes one speaks.
+    logging.getLogger("hgraph").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")

@@ -27,7 +27,8 @@ def data_options(command: F) -> F:
         ),
         click.option(
             "--text-fields",
-            help="Fields that make up the text, joined by commas. Default: `text`, else every text column.",
+            help="Fields that make up the text, joined by commas. Default: those of training; in training `text`, else "
+            "every text column.",
         ),
         click.option(
             "--label-separator", default="|", show_default=True, help="Between the labels of one csv or tsv cell."
@@ -51,7 +52,7 @@ def check_output(path: Path | None, option: str, *, overwrite: bool) -> None:
     Raises:
         ConfigError: It exists and `overwrite` is off, or its folder is missing or not writable.
     """
-    if path is None:
+    if path is None or _is_device(path):
         return
     if path.is_dir():
         raise ConfigError(f"{option} {path}: expected a file name, found a folder.")
@@ -63,6 +64,11 @@ def check_output(path: Path | None, option: str, *, overwrite: bool) -> None:
         raise ConfigError(f"{option} {path}: no permission to write into '{path.parent}'. Choose another folder.")
 
 
+def _is_device(path: Path) -> bool:
+    """Whether `path` is a device or a pipe such as /dev/stdout, which is written to and never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 @contextlib.contextmanager
 def atomic_writer(path: Path, option: str) -> Iterator[IO[str]]:
     """A text file that appears whole at the end, or not at all.
@@ -70,16 +76,19 @@ def atomic_writer(path: Path, option: str) -> Iterator[IO[str]]:
     Raises:
         ConfigError: The system refuses: no space, no permission.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    in_place = _is_device(path)
+    temporary = path if in_place else path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "w", encoding="utf-8", newline="") as stream:
             yield stream
-        os.replace(temporary, path)
+        if not in_place:
+            os.replace(temporary, path)
     except OSError as error:
         raise ConfigError(f"{option} {path}: cannot be written: {error.strerror or error}.") from None
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        if not in_place:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def table(rows: Sequence[Sequence[str]], *, align: str = "") -> str:

@@ -11,8 +11,9 @@ def command() -> None:
     In Python: LabelGraph.from_name("wos"). On the command line their names stand for a file:
       hgraph train --taxonomy onet ...
     """
-    from hgraph import taxonomies
     from hgraph.cli.options import table
+
+    from hgraph import taxonomies
 
     rows = [["name", "labels", "levels", "licence", "what"]]
     for name in taxonomies.names():

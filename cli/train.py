@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-
 from hgraph.cli.options import FILE, data_options, fields_of
 
 
@@ -16,8 +15,8 @@ from hgraph.cli.options import FILE, data_options, fields_of
 @click.option(
     "--text-encoder", help="`bag` (n-grams, no download), or a Hugging Face model: a name on the hub or a folder."
 )
-@click.option("--epochs", type=int, help="Passes over the training documents.")
-@click.option("--seed", type=int, help="Of everything drawn at random.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training documents.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the recipe; repeat at will.")
 @click.option("--resume", is_flag=True, help="Go on with the training that was begun in --output.")
 @data_options
@@ -39,7 +38,8 @@ def command(
     """Train a model on labelled documents.
 
     Documents are .jsonl, .csv, .tsv or .parquet files (text files perhaps gzipped) with a text (one string, or several
-    fields) and labels (ids, names or paths of the taxonomy). Epoch and thresholds are chosen on the validation documents.
+    fields) and labels (ids, names or paths of the taxonomy). Epoch and thresholds are chosen on the validation
+    documents.
 
     \b
     Examples:
@@ -70,6 +70,7 @@ def command(
 
     from hgraph.cli.report import metric_table
     from hgraph.cli.taxonomy import open_taxonomy
+
     from hgraph.data import read_corpus, split_indices
     from hgraph.recipes.run import train
 

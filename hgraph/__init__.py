@@ -7,7 +7,7 @@ other and decoded into a consistent set of labels. Names below are imported on f
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hgraph.version import __version__
 
 _LAZY = {
     "LabelGraph": "hgraph.graph",

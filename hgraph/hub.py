@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import hgraph
 from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
@@ -32,6 +31,7 @@ from hgraph.models import AlignmentModel, FrozenModel
 from hgraph.recipes.build import restore_text_encoder
 from hgraph.recipes.recipe import Recipe
 from hgraph.scoring import FrozenCosineScorer, LexicalScorer, LinearScorer
+from hgraph.version import __version__
 
 FORMAT = "hgraph-model"
 VERSION = 1
@@ -84,7 +84,7 @@ def save_model(
         config = {
             "format": FORMAT,
             "version": VERSION,
-            "hgraph": hgraph.__version__,
+            "hgraph": __version__,
             "taxonomy": {"name": graph.title, "fingerprint": graph.fingerprint, "labels": graph.num_labels},
             "scorer": _scorer_kind(frozen),
             "text_fields": text_fields,
@@ -136,9 +136,7 @@ def load_model(folder: str | Path) -> SavedModel:
     lexical = None
     if LEXICAL_WEIGHT in state:
         lexical = LexicalScorer(*state[LEXICAL_WEIGHT].shape, max_weights=state[LEXICAL_WEIGHT].numel())
-    model = FrozenModel(
-        text_encoder=encoder, num_labels=graph.num_labels, scorer=scorer, lexical_scorer=lexical
-    )
+    model = FrozenModel(text_encoder=encoder, num_labels=graph.num_labels, scorer=scorer, lexical_scorer=lexical)
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
@@ -208,7 +206,7 @@ def compress(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-PRUNE_BELOW = 0.02
+PRUNE_BELOW = 0.05
 """Lexical weights of smaller magnitude are not stored."""
 
 
@@ -237,7 +235,7 @@ def _plain(value: Any) -> Any:
 
 def _is_shared(key: str) -> bool:
     """Whether `model.safetensors` holds the weight already."""
-    return key.startswith("text_encoder.") or key.startswith("lexical_scorer.")
+    return key.startswith(("text_encoder.", "lexical_scorer."))
 
 
 def _tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -75,7 +75,8 @@ def write_text(path: PathLike, text: str, *, overwrite: bool = False) -> None:
     path = Path(path)
     if os.path.isdir(path):
         raise ConfigError(f"{path}: is a folder. Give the name of a file.")
-    if os.path.exists(path) and not overwrite:
+    device = os.path.exists(path) and not os.path.isfile(path)  # /dev/stdout is written to, never replaced
+    if os.path.exists(path) and not overwrite and not device:
         raise ConfigError(f"{path}: the file exists. Choose another name or pass overwrite=True.")
     try:
         data = text.encode()
@@ -86,6 +87,9 @@ def write_text(path: PathLike, text: str, *, overwrite: bool = False) -> None:
         data = gzip.compress(data, compresslevel=6, mtime=0)  # no time stamp: the same graph gives the same bytes
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
+        if device:
+            path.write_bytes(data)
+            return
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)
             file.flush()

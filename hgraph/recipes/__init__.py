@@ -6,7 +6,11 @@ from hgraph.recipes.recipe import Recipe, recipe_names, recipe_source
 
 __all__ = ["Recipe", "TrainingRun", "default_recipe", "recipe_names", "recipe_source", "train"]
 
-_LAZY = {"train": "hgraph.recipes.run", "TrainingRun": "hgraph.recipes.run", "default_recipe": "hgraph.recipes.defaults"}
+_LAZY = {
+    "train": "hgraph.recipes.run",
+    "TrainingRun": "hgraph.recipes.run",
+    "default_recipe": "hgraph.recipes.defaults",
+}
 
 
 def __getattr__(name: str) -> Any:

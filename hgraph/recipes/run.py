@@ -16,9 +16,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from accelerate import PartialState
+from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
-import hgraph
 from hgraph.data import AlignmentDataset, Corpus, text_fields
 from hgraph.data.label_documents import label_rows, label_texts
 from hgraph.errors import ConfigError
@@ -29,6 +29,7 @@ from hgraph.recipes.build import build_model, build_text_encoder, count_paramete
 from hgraph.recipes.recipe import Recipe
 from hgraph.training import Evaluation, HierarchicalTrainer, last_checkpoint
 from hgraph.training.progress import SaveEvery, TrainingProgress
+from hgraph.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -82,22 +83,31 @@ def train(
     folder = Path(output)
     state = PartialState()
     if state.is_main_process:
-        open_folder(folder, recipe, graph, train_corpus, val_corpus, resume=resume)
+        check_folder(folder, recipe, graph, train_corpus, val_corpus, resume=resume)
     state.wait_for_everyone()
 
     set_seed(recipe.training.seed)
+    # What can fail for a reason of the user's comes before anything is written.
     model, dataset = prepare(recipe, graph, train_corpus)
     val_dataset = AlignmentDataset(model.text_encoder.prepare(val_corpus.texts), val_corpus.labels)
+    trainer = build_trainer(recipe, graph, model, dataset, val_dataset, folder / CHECKPOINTS, callbacks=callbacks)
+    if state.is_main_process:
+        open_folder(folder, recipe, graph, train_corpus, val_corpus)
+    state.wait_for_everyone()
     checkpoint = last_checkpoint(folder / CHECKPOINTS) if resume else None
     if checkpoint is not None:
         logger.info("going on from %s", checkpoint)
-
-    trainer = build_trainer(recipe, graph, model, dataset, val_dataset, folder / CHECKPOINTS, callbacks=callbacks)
+        trainer.go_on_from(checkpoint)
     start = time.perf_counter()
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except OSError as error:
-        raise ConfigError(f"{folder}: a checkpoint cannot be written: {error.strerror or error}.") from None
+    except (OSError, SafetensorError) as error:
+        raise _not_written(folder, error) from None
+    except RuntimeError as error:
+        # torch.save wraps what the system says.
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise _not_written(folder, error) from None
     seconds = time.perf_counter() - start
     evaluation, calibration = trainer.calibrate(val_dataset)
     run = TrainingRun(folder, evaluation, seconds, trainer.state.global_step, count_parameters(model))
@@ -116,7 +126,7 @@ def train(
                     "steps": run.steps,
                     "parameters": run.parameters,
                     "documents": len(train_corpus),
-                    "versions": {"hgraph": hgraph.__version__, "torch": torch.__version__},
+                    "versions": {"hgraph": __version__, "torch": torch.__version__},
                 },
             },
             text_fields=text_fields(train_corpus.documents),
@@ -181,7 +191,10 @@ def build_trainer(
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
-        ddp_find_unused_parameters=False,
+        # Many encoders have a pooler that hgraph does not use.
+        ddp_find_unused_parameters=True,
+        # The patience of early stopping.
+        restore_callback_states_from_checkpoint=True,
     )
     extra: list[TrainerCallback] = [TrainingProgress(), *callbacks]
     if t.early_stopping:
@@ -196,7 +209,7 @@ def build_trainer(
         eval_dataset=val_dataset,
         head_learning_rate=t.learning_rate if t.head_learning_rate is None else t.head_learning_rate,
         lexical_learning_rate=(
-            2.0 * math.sqrt(len(train_dataset) / 15_000) if t.lexical_learning_rate is None else t.lexical_learning_rate
+            2.5 * math.sqrt(len(train_dataset) / 15_000) if t.lexical_learning_rate is None else t.lexical_learning_rate
         ),
         thresholds=t.thresholds,
         callbacks=extra,
@@ -205,20 +218,14 @@ def build_trainer(
     return trainer
 
 
-def open_folder(
+def check_folder(
     folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus, *, resume: bool
 ) -> None:
-    """Make the output folder, or check that a begun one was begun with the very same things.
+    """Check that the output folder is free, or that a begun one was begun with the very same things.
 
     Raises:
         ConfigError: See :func:`train`.
     """
-    signature = {
-        "taxonomy": graph.fingerprint,
-        "train": corpus_fingerprint(train_corpus),
-        "val": corpus_fingerprint(val_corpus),
-        "recipe": recipe.to_dict(),
-    }
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"-o {folder}: expected a folder, found a file. Choose another name.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -226,14 +233,45 @@ def open_folder(
             begun = (folder / RUN_FILE).exists() and not (folder / "config.json").exists()
             way = "Choose another, or go on with --resume." if begun else "Choose another, or remove it."
             raise ConfigError(f"-o {folder}: the folder exists and is not empty. {way}")
-        _check_signature(folder, signature)
+        _check_signature(folder, _signature(recipe, graph, train_corpus, val_corpus))
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise ConfigError(f"-o {folder}: '{place}' is a file, expected a folder. Choose another name.")
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"-o {folder}: no permission to write into '{place}'. Choose another folder.")
+
+
+def open_folder(
+    folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus
+) -> None:
+    """Make the output folder and note what the run was begun with.
+
+    Raises:
+        ConfigError: The system refuses.
+    """
     try:
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{RUN_FILE}"
-        write_json(temporary, signature)
+        write_json(temporary, _signature(recipe, graph, train_corpus, val_corpus))
         os.replace(temporary, folder / RUN_FILE)
     except OSError as error:
         raise ConfigError(f"-o {folder}: cannot be written: {error.strerror or error}.") from None
+
+
+def _not_written(folder: Path, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return ConfigError(
+        f"{folder}: a checkpoint cannot be written: {reason}. Make room, then go on with --resume from the last whole one."
+    )
+
+
+def _signature(recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus) -> dict[str, Any]:
+    return {
+        "taxonomy": graph.fingerprint,
+        "train": corpus_fingerprint(train_corpus),
+        "val": corpus_fingerprint(val_corpus),
+        "recipe": recipe.to_dict(),
+    }
 
 
 def _check_signature(folder: Path, signature: dict[str, Any]) -> None:
@@ -243,7 +281,9 @@ def _check_signature(folder: Path, signature: dict[str, Any]) -> None:
     try:
         begun = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise ConfigError(f"--resume: {folder} holds no training run that was begun. Choose another folder.") from None
+        begun = None
+    if not isinstance(begun, dict):
+        raise ConfigError(f"--resume: {folder} holds no training run that was begun. Choose another folder.")
     what = {"taxonomy": "--taxonomy", "train": "--train", "val": "--val", "recipe": "--recipe or --set"}
     for key, option in what.items():
         if begun.get(key) != signature[key]:

@@ -1,5 +1,6 @@
 """Plain dictionaries to dataclasses, strictly: an unknown key or a wrong type is an error that names the key."""
 
+import contextlib
 import difflib
 import types
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,9 @@ def from_mapping(cls: type[T], data: Any, where: str = "") -> T:
     hints, known = get_type_hints(cls), [field.name for field in fields(cls)]  # type: ignore[arg-type]
     for key in data:
         if key not in known:
-            raise ConfigError(f"{_at(where)}unknown key '{key}'{suggestion(str(key), known)}. Known: {', '.join(known)}.")
+            raise ConfigError(
+                f"{_at(where)}unknown key '{key}'{suggestion(str(key), known)} Known: {', '.join(known)}."
+            )
     values = {key: _convert(hints[key], value, f"{where}.{key}" if where else key) for key, value in data.items()}
     for field in fields(cls):  # type: ignore[arg-type]
         if field.default is MISSING and field.default_factory is MISSING and field.name not in values:
@@ -39,9 +42,9 @@ def from_mapping(cls: type[T], data: Any, where: str = "") -> T:
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """`; did you mean '...'?` for the nearest of `known`, or nothing."""
+    """End of a sentence: `; did you mean '...'?` for the nearest of `known`, or a full stop."""
     near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f"; did you mean '{near[0]}'?" if near else "."
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -72,21 +75,21 @@ def _select(options: Sequence[Any], value: Any, where: str) -> Any:
         return options[0]
     by_name = {get_args(get_type_hints(option)["name"])[0]: option for option in options}
     name = value.get("name") if isinstance(value, Mapping) else value
-    if name not in by_name:
+    if not isinstance(name, str) or name not in by_name:
         choices = ", ".join(sorted(by_name))
         hint = suggestion(str(name), list(by_name))
-        raise ConfigError(f"{_at(where)}expected 'name' to be one of {choices}, found {_shown(name)}{hint}.")
+        raise ConfigError(f"{_at(where)}expected 'name' to be one of {choices}, found {_shown(name)}{hint}")
     return by_name[name]
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, str):
         # YAML 1.1 reads 1e-5 as a string: it wants a dot.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not -1e300 < value < 1e300:  # NaN too
+            raise ConfigError(f"{_at(where)}expected a finite number, found {_shown(value)}.")
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

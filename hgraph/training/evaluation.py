@@ -75,9 +75,7 @@ class Evaluation:
     report: dict[str, Any]
 
     @classmethod
-    def of(
-        cls, scores: sp.csr_matrix, truth: sp.csr_matrix, graph: LabelGraph, thresholds: Thresholds
-    ) -> "Evaluation":
+    def of(cls, scores: sp.csr_matrix, truth: sp.csr_matrix, graph: LabelGraph, thresholds: Thresholds) -> "Evaluation":
         """Measure `scores` cut at `thresholds` against `truth`."""
         raw = threshold_decode(scores, thresholds)
         # Labels are ranked as they are predicted: an ancestor is at least as probable as what is below it.

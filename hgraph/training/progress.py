@@ -70,5 +70,6 @@ class SaveEvery(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ask at every multiple of `steps`."""
-        if state.global_step % self.steps == 0:
+        # The checkpoint at the end of an epoch comes after its validation; one before it would lose that on a resume.
+        if state.global_step % self.steps == 0 and state.epoch != int(state.epoch):
             control.should_save = True
