@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from hgraph.cli.options import FILE, check_output, overwrite_option
 
 

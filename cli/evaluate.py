@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from hgraph.cli.options import FILE, atomic_writer, check_output, data_options, fields_of, overwrite_option
+
+from hgraph.cli.options import FILE, atomic_writer, check_output, data_options, fields_like, fields_of, overwrite_option
 
 
 @click.command("evaluate")
@@ -45,7 +46,6 @@ def command(
     check_output(json_file, "--json", overwrite=overwrite)
     from hgraph.cli.report import level_table, metric_table
     from hgraph.cli.taxonomy import open_taxonomy
-
     from hgraph.data import read_corpus
     from hgraph.decoding import Thresholds
     from hgraph.hub import check_taxonomy
@@ -60,7 +60,7 @@ def command(
             data,
             predictor.graph,
             unknown=unknown_labels,  # type: ignore[arg-type]
-            fields=fields_of(text_fields),
+            fields=fields_of(text_fields) or _fields(data, predictor.saved.config),
             label_separator=label_separator,
         )
         name = run.name if run.name not in reports else str(run)
@@ -75,3 +75,11 @@ def command(
     click.echo(metric_table(reports))
     if len(reports) == 1:
         click.echo(f"\n{level_table(first)}")
+
+
+def _fields(data: Path, config: dict[str, Any]) -> list[str] | None:
+    """Text fields as in training, decided by the first record."""
+    from hgraph.data.records import read_records
+
+    _, first = next(read_records(data), (0, {}))
+    return fields_like(first, config.get("text_fields", [""]))

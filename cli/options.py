@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -41,6 +41,21 @@ def data_options(command: F) -> F:
 def fields_of(text_fields: str | None) -> list[str] | None:
     """`a,b` as a list, nothing as None."""
     return [name.strip() for name in text_fields.split(",") if name.strip()] if text_fields else None
+
+
+def fields_like(record: Mapping[str, Any], trained: Sequence[str]) -> list[str] | None:
+    """Fields to read where none are named: those a model was trained on, where `record` has more than these.
+
+    None leaves the choice to the reader, which is right for a plain `text` and for records like those of training.
+    """
+    inner = record["text"] if isinstance(record.get("text"), Mapping) else record
+    if list(trained) == [""] or not all(name in inner for name in trained):
+        return None
+    from hgraph.data.documents import ID_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS
+
+    same = inner is not record or not any(name in record for name in TEXT_COLUMNS)
+    found = {name for name, cell in inner.items() if isinstance(cell, str)} - {*ID_COLUMNS, *LABEL_COLUMNS}
+    return None if same and found <= set(trained) else list(trained)
 
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")

@@ -3,17 +3,19 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
-from hgraph.cli.options import FILE, atomic_writer, check_output, fields_of, overwrite_option
 
+from hgraph.cli.options import FILE, atomic_writer, check_output, fields_like, fields_of, overwrite_option
 from hgraph.errors import DataError
 
 if TYPE_CHECKING:
+    from hgraph.data.records import Record
     from hgraph.predictor import Prediction, Predictor
 
 CHUNK = 2048
@@ -72,7 +74,8 @@ def command(
     from hgraph.predictor import Predictor
 
     predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold))
-    documents = _documents(texts, data, fields_of(text_fields))
+    reader = Reader(fields_of(text_fields), predictor.saved.config.get("text_fields", [""]))
+    documents = _documents(texts, data, reader)
     results = _predict(predictor, documents, top_k, batch_size, show_progress=data is not None)
     writer = {"jsonl": _write_jsonl, "csv": _write_csv, "table": _write_table}[output_format]
     if output is None:
@@ -82,45 +85,72 @@ def command(
             writer(results, stream)
 
 
-def _documents(texts: tuple[str, ...], data: Path | None, fields: list[str] | None) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class Reader:
+    """Turns records into (id, text) pairs.
+
+    Args:
+        fields: Text fields that were asked for.
+        trained: Text fields of training, taken where none were.
+    """
+
+    fields: list[str] | None
+    trained: Sequence[str]
+
+    def read(self, records: Iterable["Record"], source: str) -> Iterator[tuple[str, str]]:
+        """Check and join, one record at a time; the first one decides about the fields."""
+        from hgraph.data import join_fields
+        from hgraph.data.documents import iterate_documents
+
+        records = iter(records)
+        first = next(records, None)
+        if first is None:
+            raise DataError(f"{source}: expected at least one document, found none.")
+        fields = self.fields or fields_like(first[1], self.trained)
+        for document in iterate_documents(chain([first], records), source=source, fields=fields, labels=False):
+            yield document["id"], join_fields(document["text"])
+
+
+def _documents(texts: tuple[str, ...], data: Path | None, reader: Reader) -> Iterator[tuple[str, str]]:
     """(id, text) pairs, checked; read as they are asked for."""
-    from hgraph.data import join_fields
-    from hgraph.data.documents import iterate_documents
     from hgraph.data.records import read_records
 
     if texts:
         for number, text in enumerate(texts, 1):
             if not text.strip():
                 raise DataError(f"--text: text {number} is empty.")
+            if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise DataError(f"--text: text {number} is not UTF-8.")
             yield str(number), text
         return
     if data is None or data.suffix == ".txt":
-        yield from _plain_or_jsonl(data, fields)
+        yield from _plain_or_jsonl(data, reader)
         return
-    for document in iterate_documents(read_records(data), source=str(data), fields=fields, labels=False):
-        yield document["id"], join_fields(document["text"])
+    yield from reader.read(read_records(data), str(data))
 
 
-def _plain_or_jsonl(path: Path | None, fields: list[str] | None) -> Iterator[tuple[str, str]]:
+def _plain_or_jsonl(path: Path | None, reader: Reader) -> Iterator[tuple[str, str]]:
     """Lines of standard input or of a text file: JSON objects if the first one is, else plain texts."""
-    from hgraph.data import join_fields
-    from hgraph.data.documents import iterate_documents
     from hgraph.data.records import decode_lines, parse_jsonl
 
-    if path is not None and not path.is_file():
+    if path is not None and path.is_dir():
+        raise DataError(f"--data: '{path}' is a folder, expected a file.")
+    if path is not None and not path.exists():
         raise DataError(f"--data: there is no file '{path}'.")
     stream = sys.stdin.buffer if path is None else open(path, "rb")  # noqa: SIM115 - read to its end by the generator
     source = "standard input" if path is None else str(path)
     lines = decode_lines(stream, source)
-    first = next((line for line in lines if line.strip()), None)
+    blank, first = 0, next(lines, None)
+    while first is not None and not first.strip():
+        blank, first = blank + 1, next(lines, None)
     if first is None:
         raise DataError(f"{source}: expected at least one document, found none.")
+    # Blank lines are counted: ids and messages name lines.
+    lines = chain([""] * blank, [first], lines)
     if first.lstrip().startswith("{"):
-        records = parse_jsonl(chain([first], lines), source)
-        for document in iterate_documents(records, source=source, fields=fields, labels=False):
-            yield document["id"], join_fields(document["text"])
+        yield from reader.read(parse_jsonl(lines, source), source)
         return
-    for number, line in enumerate(chain([first], lines), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             yield str(number), line.strip()
 

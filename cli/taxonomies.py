@@ -11,9 +11,8 @@ def command() -> None:
     In Python: LabelGraph.from_name("wos"). On the command line their names stand for a file:
       hgraph train --taxonomy onet ...
     """
-    from hgraph.cli.options import table
-
     from hgraph import taxonomies
+    from hgraph.cli.options import table
 
     rows = [["name", "labels", "levels", "licence", "what"]]
     for name in taxonomies.names():

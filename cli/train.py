@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from hgraph.cli.options import FILE, data_options, fields_of
 
 
@@ -49,17 +50,18 @@ def command(
       hgraph train ... --set batch_size=64 --set training.thresholds=per_label
       torchrun --nproc-per-node 4 -m hgraph.cli.main train ... --recipe htla
     """
+    from hgraph.errors import ConfigError
     from hgraph.recipes import Recipe, default_recipe
 
     if recipe_name is None:
         recipe, reason = default_recipe() if text_encoder in (None, "bag") else (Recipe.load("flat"), "")
         if reason:
-            _say(f"Recipe: {recipe.name}, the default: {reason}.")
+            messages = [f"Recipe: {recipe.name}, the default: {reason}."]
         else:
-            _say("Recipe: flat, the default for a text encoder of your own; --recipe htla uses the hierarchy.")
+            messages = ["Recipe: flat, the default for a text encoder of your own; --recipe htla uses the hierarchy."]
     else:
         recipe = Recipe.load(recipe_name)
-        _say(f"Recipe: {recipe.name}")
+        messages = [f"Recipe: {recipe.name}"]
     if text_encoder is not None:
         recipe = recipe.with_text_encoder(text_encoder)
     if epochs is not None:
@@ -67,12 +69,13 @@ def command(
     if seed is not None:
         settings = (*settings, f"training.seed={seed}")
     recipe = recipe.override(settings)
+    if text_encoder is not None and text_encoder.startswith((".", "/", "~")) and not Path(text_encoder).expanduser().is_dir():
+        raise ConfigError(f"--text-encoder: there is no folder '{text_encoder}'.")
 
     from hgraph.cli.report import metric_table
     from hgraph.cli.taxonomy import open_taxonomy
-
     from hgraph.data import read_corpus, split_indices
-    from hgraph.recipes.run import train
+    from hgraph.recipes.run import check_folder, train
 
     graph = open_taxonomy(taxonomy, "--taxonomy")
     options = {"unknown": unknown_labels, "fields": fields_of(text_fields), "label_separator": label_separator}
@@ -84,7 +87,11 @@ def command(
         if not len(rows["val"]) or not len(rows["train"]):
             raise click.UsageError(f"--train: {len(corpus)} documents are too few to hold some out; give --val.")
         corpus, val = corpus.select(rows["train"]), corpus.select(rows["val"])
-        _say(f"No --val: {len(val)} documents of {train_file} are held out, chosen by a hash of their text.")
+        messages.append(f"No --val: {len(val)} documents of {train_file} are held out, chosen by a hash of their text.")
+    check_folder(output, recipe, graph, corpus, val, resume=resume)
+    # All that can be wrong with the input has been looked at: an error stands alone.
+    for message in messages:
+        _say(message)
     _say(f"{graph}")
     without = int((corpus.labels.getnnz(axis=0) == 0).sum())
     _say(
@@ -93,15 +100,20 @@ def command(
     )
     run = train(recipe, graph, corpus, val, output, resume=resume)
     _say(f"\nValidation, thresholds tuned on it ({run.parameters:,} weights, {run.seconds:.0f} s):")
-    click.echo(metric_table({output.name: run.evaluation.report}))
+    if _is_first_process():
+        click.echo(metric_table({output.name: run.evaluation.report}))
     _say(f"\nModel written to {output}. Next:")
     _say(f"  hgraph evaluate {output} --data TEST_FILE")
     _say(f'  hgraph predict {output} --text "..."')
 
 
-def _say(message: str) -> None:
-    """Messages for the person who waits; standard output is for results."""
+def _is_first_process() -> bool:
     import os
 
-    if os.environ.get("RANK", "0") == "0":
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _say(message: str) -> None:
+    """Messages for the person who waits; standard output is for results."""
+    if _is_first_process():
         click.echo(message, err=True)

@@ -4,7 +4,7 @@
 |---|---|
 | `config.json` | format, versions, taxonomy name and fingerprint; written last, so a folder that has it is whole |
 | `model.safetensors` | text encoder and scorer with the label vectors folded in |
-| `training.safetensors` | label encoder and scorer as trained, to go on training |
+| `training.safetensors` | label encoder and scorer as trained; prediction does not read it |
 | `taxonomy.json` | the label hierarchy |
 | `thresholds.json` | where probabilities become labels |
 | `recipe.yaml` | how the model was built and trained |
@@ -37,6 +37,8 @@ FORMAT = "hgraph-model"
 VERSION = 1
 LEXICAL_WEIGHT = "lexical_scorer.weight"
 ASSETS = "text_encoder"
+DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, SafetensorError, HGraphError)
+"""What the readers of files that were cut short or edited raise."""
 
 
 @dataclass(frozen=True)
@@ -113,35 +115,54 @@ def load_model(folder: str | Path) -> SavedModel:
     folder = Path(folder)
     config = read_config(folder)
     try:
-        recipe = Recipe.load(folder / "recipe.yaml")
+        recipe = Recipe.parse((folder / "recipe.yaml").read_text(encoding="utf-8"), "recipe.yaml")
         graph = LabelGraph.load(folder / "taxonomy.json")
         thresholds = Thresholds.from_dict(json.loads((folder / "thresholds.json").read_text(encoding="utf-8")))
+        thresholds.vector(config["taxonomy"]["labels"])
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         state = decompress(load_file(folder / "model.safetensors"))
-    except (OSError, ValueError, SafetensorError, HGraphError) as error:
-        raise ConfigError(f"{folder}: the model folder is damaged: {error} Train or copy it again.") from None
+    except DAMAGE as error:
+        raise _damaged(folder, error) from None
     if graph.fingerprint != config["taxonomy"]["fingerprint"]:
         raise ConfigError(
             f"{folder}/taxonomy.json: is not the taxonomy the model was trained on (fingerprint {graph.fingerprint}, "
             f"expected {config['taxonomy']['fingerprint']}). Put the original file back."
         )
+    try:
+        model = _restore(folder, config, recipe, graph.num_labels, state)
+    except DAMAGE as error:
+        raise _damaged(folder, error) from None
+    return SavedModel(model.eval().requires_grad_(False), graph, thresholds, recipe, config, metrics)
+
+
+def _restore(
+    folder: Path, config: dict[str, Any], recipe: Recipe, num_labels: int, state: dict[str, Tensor]
+) -> FrozenModel:
+    """The model with its weights."""
     encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
     encoder = restore_text_encoder(recipe.text_encoder, folder / ASSETS, encoder_state)
     scorer: torch.nn.Module | None = None
     if config["scorer"] == "linear":
-        scorer = LinearScorer(graph.num_labels, encoder.channels)
+        scorer = LinearScorer(num_labels, encoder.channels)
     elif config["scorer"] == "cosine":
         vectors, bias = state["scorer.vectors"], state["scorer.bias"]
         scorer = FrozenCosineScorer(torch.zeros_like(vectors), bias=torch.zeros_like(bias))
     lexical = None
     if LEXICAL_WEIGHT in state:
         lexical = LexicalScorer(*state[LEXICAL_WEIGHT].shape, max_weights=state[LEXICAL_WEIGHT].numel())
-    model = FrozenModel(text_encoder=encoder, num_labels=graph.num_labels, scorer=scorer, lexical_scorer=lexical)
-    try:
-        model.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise ConfigError(f"{folder}: weights and recipe do not fit: {str(error).splitlines()[-1].strip()}") from None
-    return SavedModel(model.eval().requires_grad_(False), graph, thresholds, recipe, config, metrics)
+    model = FrozenModel(text_encoder=encoder, num_labels=num_labels, scorer=scorer, lexical_scorer=lexical)
+    model.load_state_dict(state, assign=True)
+    return model
+
+
+def _damaged(folder: Path, error: Exception) -> ConfigError:
+    if isinstance(error, KeyError):
+        reason = f"{error} is missing"
+    elif isinstance(error, OSError) and error.strerror:
+        reason = f"{error.filename or 'a file'}: {error.strerror}"
+    else:
+        reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unreadable")
+    return ConfigError(f"{folder}: the model folder is damaged: {reason.rstrip('.')}. Train or copy it again.")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -162,8 +183,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error}.") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ConfigError(f"{path}: expected format '{FORMAT}'. Is this another program's model?")
-    if config.get("version", 0) > VERSION:
+    version, taxonomy = config.get("version"), config.get("taxonomy")
+    if isinstance(version, int) and version > VERSION:
         raise ConfigError(f"{path}: was written by hgraph {config.get('hgraph')}. Upgrade hgraph to read it.")
+    if version != VERSION or not isinstance(taxonomy, dict) or not {"fingerprint", "labels"} <= taxonomy.keys():
+        raise ConfigError(f"{path}: the file is damaged. Train or copy the model again.")
     return config
 
 

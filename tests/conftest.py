@@ -49,3 +49,109 @@ def tiny_bert():
         return BertModel(BertConfig(**{"vocab_size": 24, "max_position_embeddings": 32, **sizes, **changes}))
 
     return make
+
+
+EDGES = [("A", "A1"), ("A", "A2"), ("B", "B1"), ("B", "B2"), ("A1", "x"), ("A1", "y"), ("B1", "y"), ("B2", "z")]
+NAMES = {"A": "w0 w1", "B": "w2 w3", "A1": "w4", "A2": "w5", "B1": "w6", "B2": "w7", "x": "w8", "y": "w9", "z": "w10"}
+LEAVES = ["x", "y", "z", "A2"]
+
+
+@pytest.fixture(scope="session")
+def toy_graph():
+    """Three levels, nine labels; `y` has two parents."""
+    from hgraph.graph import LabelGraph
+
+    return LabelGraph.from_edges(EDGES, names=NAMES, title="toy")
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory, toy_graph):
+    """`taxonomy.json`, `train.jsonl` (60 documents), `val.jsonl` (30) and `test.jsonl` (20); easy but not separable."""
+    import json
+    import random
+
+    folder = tmp_path_factory.mktemp("toy")
+    toy_graph.save(folder / "taxonomy.json")
+    draw = random.Random(0)
+    for name, count in (("train", 60), ("val", 30), ("test", 20)):
+        lines = []
+        for number in range(count):
+            labels = draw.sample(LEAVES, draw.choice([1, 1, 2]))
+            words = [f"w{4 * LEAVES.index(label) + draw.randrange(4)}" for label in labels for _ in range(4)]
+            words += [f"w{draw.randrange(20)}" for _ in range(draw.randrange(8))]
+            lines.append(json.dumps({"id": f"{name}{number}", "text": " ".join(words), "labels": labels}))
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_corpora(toy_folder, toy_graph):
+    """The three corpora by name."""
+    from hgraph.data import read_corpus
+
+    return {name: read_corpus(toy_folder / f"{name}.jsonl", toy_graph) for name in ("train", "val", "test")}
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory, tiny_bert, tiny_tokenizer):
+    """The tiny BERT as `--text-encoder` takes it."""
+    folder = tmp_path_factory.mktemp("bert")
+    tiny_bert().save_pretrained(folder)
+    tiny_tokenizer(32).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_recipes(bert_folder):
+    """Recipes by kind: `lexical`, `dense` (bag and linear), `mixed` (both), `htla` (tiny BERT); a second each."""
+    from hgraph.recipes import Recipe
+
+    small = ["epochs=3", "batch_size=8", "early_stopping=0"]
+    flat = Recipe.load("flat").with_text_encoder("bag").override([*small, "text_encoder.channels=16", "learning_rate=0.05"])
+    htla = ["label_encoder.heads=2", "label_encoder.edge_channels=4", "learning_rate=0.003"]
+    return {
+        "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),
+        "dense": flat,
+        "mixed": flat.override(["lexical={}", "max_grad_norm=1.0"]),
+        "htla": Recipe.load("htla").with_text_encoder(str(bert_folder)).override([*small, *htla]),
+    }
+
+
+@pytest.fixture(scope="session")
+def toy_runs(tmp_path_factory, toy_graph, toy_corpora, toy_recipes):
+    """Maker of a trained model folder of a kind of recipe; each is trained once."""
+    from hgraph.recipes import train
+
+    folder, made = tmp_path_factory.mktemp("runs"), {}
+
+    def make(kind):
+        if kind not in made:
+            train(toy_recipes[kind], toy_graph, toy_corpora["train"], toy_corpora["val"], folder / kind)
+            made[kind] = folder / kind
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture
+def hgraph_command(monkeypatch):
+    """The `hgraph` command in this process: arguments and standard input -> (exit code, output, errors)."""
+    import contextlib
+    import io
+    import sys
+
+    from hgraph.cli.main import main
+
+    def run(*arguments, stdin=b""):
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["hgraph", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as exit_:
+                code = exit_.code or 0
+        return code, out.getvalue(), err.getvalue()
+
+    return run

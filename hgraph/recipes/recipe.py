@@ -13,6 +13,18 @@ from hgraph.errors import ConfigError
 from hgraph.recipes.schema import from_mapping, suggestion
 
 
+def _at_least(config: Any, least: int, *names: str) -> None:
+    for name in names:
+        if (getattr(config, name) or 0) < least:
+            bound = "not be negative" if least == 0 else f"be at least {least}"
+            raise ConfigError(f"'{name}' must {bound}, found {getattr(config, name)}.")
+
+
+def _check_dropout(config: Any) -> None:
+    if not 0 <= config.dropout < 1:
+        raise ConfigError(f"'dropout' must be a share from 0 to below 1, found {config.dropout}.")
+
+
 @dataclass(frozen=True)
 class Bag:
     """Bag of n-grams; see :class:`hgraph.text.BagTextEncoder`."""
@@ -25,6 +37,13 @@ class Bag:
     min_documents: int = 2
     max_features: int = 200_000
 
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "channels", "char_ngrams")
+        _at_least(self, 1, "word_ngrams", "min_documents", "max_features")
+        _check_dropout(self)
+        if self.char_ngrams in (1, 2):
+            raise ConfigError(f"'char_ngrams' must be 0 (none) or at least 3, found {self.char_ngrams}.")
+
 
 @dataclass(frozen=True)
 class Transformer:
@@ -35,6 +54,10 @@ class Transformer:
     pooling: Literal["cls", "mean"] = "cls"
     max_length: int = 512
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _at_least(self, 3, "max_length")  # two of them are special tokens
+        _check_dropout(self)
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,10 @@ class GPTrans:
     dropout: float = 0.1
     max_labels: int = 4000
 
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "edge_channels", "heads", "layers", "max_labels")
+        _check_dropout(self)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -94,6 +121,9 @@ class Lexical:
     """Sparse features straight into a linear scorer; see :class:`hgraph.scoring.LexicalScorer`."""
 
     max_weights: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "max_weights")
 
 
 @dataclass(frozen=True)
@@ -129,6 +159,10 @@ class TLA:
     name: Literal["tla"] = "tla"
     weight: float = 1.0
     temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ConfigError(f"'temperature' must be above 0, found {self.temperature}.")
 
 
 @dataclass(frozen=True)
@@ -181,15 +215,9 @@ class Training:
     save_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "eval_batch_size", "gradient_accumulation"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"'{name}' must be at least 1, found {getattr(self, name)}.")
-        rates = ("learning_rate", "head_learning_rate", "lexical_learning_rate")
-        for name in (*rates, "max_grad_norm", "early_stopping", "save_steps", "seed"):
-            if (getattr(self, name) or 0) < 0:
-                raise ConfigError(f"'{name}' must not be negative, found {getattr(self, name)}.")
-        if self.weight_decay < 0:
-            raise ConfigError(f"'weight_decay' must not be negative, found {self.weight_decay}.")
+        _at_least(self, 1, "epochs", "batch_size", "eval_batch_size", "gradient_accumulation")
+        _at_least(self, 0, "learning_rate", "head_learning_rate", "lexical_learning_rate", "weight_decay")
+        _at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed")
         if self.seed >= 2**32:
             raise ConfigError(f"'seed' must be below 2**32, found {self.seed}.")
         if not 0 <= self.warmup < 1:
@@ -223,6 +251,14 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.objectives:
             raise ConfigError("'objectives' must name at least one objective, found none.")
+        for objective in self.objectives:
+            _at_least(objective, 0, "weight")
+        if self.scorer is None and self.lexical is None:
+            raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
+        if self.lexical is not None and not isinstance(self.text_encoder, Bag):
+            raise ConfigError("'lexical' needs the text encoder 'bag', which alone gives n-grams.")
+        if self.scorer is not None and isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
+            raise ConfigError("a 'scorer' needs dense text vectors: set 'text_encoder.channels' above 0, found 0.")
         if isinstance(self.scorer, Additive | Dot) and self.label_encoder is None:
             raise ConfigError(f"the scorer '{self.scorer.name}' needs a 'label_encoder', found none.")
         if any(isinstance(o, TLA) for o in self.objectives) and self.label_encoder is None:
@@ -276,15 +312,16 @@ class Recipe:
             ConfigError: A setting has no `=`, or its key or value is wrong.
         """
         data = self.to_dict()
+        training = tuple(data["training"])
         for setting in settings:
             key, equals, value = setting.partition("=")
             if not equals or not key:
                 raise ConfigError(f"--set: expected key=value, found '{setting}'.")
             path = key.split(".")
-            if key in data["training"]:
+            if key in training:
                 path = ["training", key]
             elif path[0] not in data:
-                hint = suggestion(key, [*data["training"], *data])
+                hint = suggestion(key, [*training, *data])
                 raise ConfigError(f"--set: there is no key '{key}'{hint} `hgraph recipes show NAME --full` lists all.")
             self._assign(data, path, value)
         try:

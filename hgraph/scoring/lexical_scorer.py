@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from hgraph.errors import ConfigError
 from hgraph.scoring.functional import log_odds
@@ -67,10 +67,15 @@ class LexicalScorer(nn.Module):
             offsets,
             mode="sum",
             per_sample_weights=weights.to(self.weight.dtype),
-            sparse=self.training,
+            # Processes that train together exchange dense gradients alone.
+            sparse=self.training and not _many_processes(),
         )
         scores = scores + self.bias
         return scores if candidates is None else scores.gather(1, candidates)
 
     def __repr__(self) -> str:
         return f"LexicalScorer(num_features={self.weight.shape[0]}, num_labels={self.weight.shape[1]})"
+
+
+def _many_processes() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

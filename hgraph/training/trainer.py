@@ -2,9 +2,10 @@
 
 import json
 import logging
+import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,13 +13,15 @@ import torch
 from accelerate.utils import gather_object
 from scipy.special import expit, logit
 from torch.utils.data import DataLoader, Sampler
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from hgraph.data import AlignmentDataset, Collator
 from hgraph.decoding import PlattScaling, fit_platt
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
+from hgraph.scoring import LexicalScorer
 from hgraph.training.evaluation import Evaluation, ThresholdKind, predict_scores, tune_thresholds
 from hgraph.training.optimizer import build_optimizer
 
@@ -71,11 +74,31 @@ class HierarchicalTrainer(Trainer):
         # The loss is a mean over the documents of a batch; the Trainer must not divide it by a token count.
         self.model_accepts_loss_kwargs = False
 
+    @property
+    def alignment(self) -> AlignmentModel:
+        """The model, unwrapped."""
+        return cast(AlignmentModel, self.model)
+
+    def go_on_from(self, checkpoint: Path) -> None:
+        """Make ready for `train(resume_from_checkpoint=checkpoint)`: the run may have moved, or stopped early already."""
+        path = checkpoint / TRAINER_STATE_NAME
+        state = TrainerState.load_from_json(str(path))
+        best = checkpoint.parent / Path(state.best_model_checkpoint or "").name
+        if state.best_model_checkpoint and state.best_model_checkpoint != str(best) and self.args.should_save:
+            state.best_model_checkpoint = str(best)
+            state.save_to_json(str(path.with_suffix(".new")))
+            path.with_suffix(".new").replace(path)
+        self.accelerator.wait_for_everyone()
+        stopping = cast(dict[str, Any], state.stateful_callbacks.get(EarlyStoppingCallback.__name__, {}))
+        patience = stopping.get("args", {}).get("early_stopping_patience", math.inf)
+        if stopping.get("attributes", {}).get("early_stopping_patience_counter", 0) >= patience:
+            self.args.num_train_epochs = round(state.epoch or 0)
+
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW, and SGD for lexical weights."""
         if self.optimizer is None:
             self.optimizer = build_optimizer(
-                self.model,
+                self.alignment,
                 learning_rate=self.args.learning_rate,
                 head_learning_rate=self.head_learning_rate,
                 lexical_learning_rate=self.lexical_learning_rate,
@@ -84,19 +107,20 @@ class HierarchicalTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
-        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        dataset = cast(AlignmentDataset, train_dataset if train_dataset is not None else self.train_dataset)
         sampler = LengthGroupedSampler(
             dataset,
             batch_size=self.args.train_batch_size,
             seed=self.args.seed,
-            pool=50 if self.model.text_encoder.pads else 1,
+            pool=50 if self.alignment.text_encoder.pads else 1,
         )
         self.add_callback(SetEpoch(sampler))
         return sampler
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        # Lexical weights have sparse gradients, which have no cheap norm and need no clipping.
-        dense = [p for p in self.model.parameters() if p.grad is not None and not p.grad.is_sparse]
+        # The gradients of lexical weights are sparse, which have no cheap norm, and need no clipping.
+        lexical = {id(p) for m in self.alignment.modules() if isinstance(m, LexicalScorer) for p in m.parameters()}
+        dense = [p for p in self.alignment.parameters() if p.grad is not None and id(p) not in lexical]
         return self.accelerator.clip_grad_norm_(dense, self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -124,7 +148,7 @@ class HierarchicalTrainer(Trainer):
 
     def evaluate_corpus(self, dataset: AlignmentDataset | None = None) -> Evaluation:
         """Scores of `dataset` (the validation data by default), thresholds tuned on them, and the figures."""
-        dataset = dataset or self.eval_dataset
+        dataset = cast(AlignmentDataset, self.eval_dataset) if dataset is None else dataset
         if dataset.labels is None:
             raise ConfigError("'dataset' must carry labels to be evaluated.")
         scores = self.score(dataset)

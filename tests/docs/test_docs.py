@@ -1,0 +1,113 @@
+"""The documentation says what the program does: every recipe key, and commands that parse."""
+
+import re
+import shlex
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import click
+import pytest
+
+from hgraph.cli.main import COMMANDS, cli
+from hgraph.recipes import recipe as r
+from hgraph.recipes import recipe_names
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = {
+    "Training": r.Training,
+    "bag": r.Bag,
+    "transformer": r.Transformer,
+    "learned": r.Learned,
+    "names": r.Names,
+    "gptrans": r.GPTrans,
+    "linear": r.Linear,
+    "additive": r.Additive,
+    "dot": r.Dot,
+    "lexical": r.Lexical,
+    "bce": r.BCE,
+    "squared_hinge": r.SquaredHinge,
+    "zlpr": r.ZLPR,
+    "tla": r.TLA,
+}
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/recipes.md", "docs/results.md", "examples/README.md"]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def documented(section):
+    """Keys and defaults in the table below a heading of docs/recipes.md."""
+    body = re.search(rf"^##+ {section}\n(.*?)(?=^#|\Z)", read("docs/recipes.md"), re.M | re.S)
+    assert body, f"docs/recipes.md has no section {section!r}"
+    return dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", body[1], re.M))
+
+
+def shown(default):
+    return "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_recipe_key_is_documented_with_its_default(section):
+    assert documented(section) == {field.name: shown(field.default) for field in fields(SECTIONS[section])}
+
+
+def test_the_default_rate_of_lexical_weights_is_that_of_the_docstring():
+    factor = re.search(r"([\d.]+) sqrt\(documents / ([\d,]+)\)", r.Training.__doc__)
+    assert f"{factor[1]} √(documents / {factor[2]})" in read("docs/recipes.md")
+
+
+def test_every_axis_of_a_recipe_is_documented():
+    assert list(documented("Recipe")) == [field.name for field in fields(r.Recipe)]
+    required = [field.name for field in fields(r.Recipe) if field.default is field.default_factory is MISSING]
+    assert [key for key, default in documented("Recipe").items() if default == "required"] == required
+
+
+def test_every_recipe_and_command_is_mentioned():
+    for page in ("README.md", "docs/recipes.md"):
+        for name in recipe_names():
+            assert f"`{name}`" in read(page), f"{page}: {name}"
+    for command in COMMANDS:
+        assert f"hgraph {command}" in read("README.md"), command
+
+
+def commands():
+    """(page, command line) of every line in a code block that begins with `hgraph`, perhaps after a prompt."""
+    for page in PAGES:
+        for block in re.findall(r"^```(?:bash|console|text)?\n(.*?)^```", read(page), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                if match := re.match(r"(?:\$ )?(?:torchrun .*? -m hgraph\.cli\.main|hgraph) (.*)", line):
+                    yield page, match[1]
+
+
+@pytest.mark.parametrize(("page", "line"), list(commands()))
+def test_every_command_parses(page, line):
+    arguments = []
+    for word in shlex.split(line, comments=True):
+        if word in (">", "|", "2>", "&&"):
+            break
+        arguments.append(word)
+    command, context = cli, None
+    while isinstance(command, click.Group):
+        name, *arguments = arguments
+        context = click.Context(cli if context is None else command, info_name=name, parent=context)
+        command = command.get_command(context, name)
+        assert command is not None, f"{page}: there is no command {name!r}"
+    command.make_context(name, arguments, parent=context)  # raises UsageError for an unknown option
+
+
+def test_the_readme_has_commands():
+    assert sum(page == "README.md" for page, _ in commands()) >= 5
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/architecture.md", "CHANGELOG.md"])
+def test_links_to_files_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", read(page)):
+        assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_modules_of_the_architecture_exist():
+    for module in re.findall(r"`(hgraph(?:\.\w+)+)`", read("docs/architecture.md")):
+        path = ROOT.joinpath(*module.split("."))
+        known = path.is_dir() or path.with_suffix(".py").exists() or module in ("hgraph.cli", "hgraph.taxonomies")
+        assert known, module
