@@ -70,6 +70,8 @@ def main() -> None:
         recipe = Recipe.load("htla").with_text_encoder(name).override([f"text_encoder.max_length={options.tokens}"])
         encoder = TransformerTextEncoder.from_pretrained(name, max_length=options.tokens)
         model = build_model(recipe, graph, encoder)
+        # About five labels a document, as in real corpora; an untrained model would predict half of all.
+        model.init_bias(torch.full((options.labels,), 5 / options.labels))
         run = Path(folder) / "run"
         run.mkdir()
         save_model(

@@ -76,6 +76,7 @@ class Predictor:
         self.model = self.saved.model.to(self.device)
         self.graph = self.saved.graph
         self.thresholds = thresholds or self.saved.thresholds
+        self._paths: dict[int, str] = {}
 
     def scores(self, texts: Sequence[str], *, batch_size: int = 128) -> sp.csr_matrix:
         """Probabilities of the best labels of each text, CSR [len(texts), num_labels]."""
@@ -156,11 +157,18 @@ class Predictor:
             ScoredLabel(
                 id=self.graph.label_id[index],
                 name=self.graph.name[index],
-                path=self.graph.path_names(int(index)),
+                path=self._path(int(index)),
                 probability=round(float(values[position]), 4),
             )
             for position, index in zip(order, indices[order], strict=True)
         ]
+
+    def _path(self, index: int) -> str:
+        """Path of a label; the same few labels are predicted again and again."""
+        path = self._paths.get(index)
+        if path is None:
+            path = self._paths[index] = self.graph.path_names(index)
+        return path
 
     @property
     def _levels(self) -> np.ndarray:
