@@ -3,8 +3,8 @@
     python benchmarks/lexical_quality.py --data examples/data/onet
 
 Both read word 1-2-grams that occur twice. For the SVM one threshold is tuned on validation documents for micro-F1 and
-predictions are closed upward; for hgraph that is what training does. Labels are ranked by raw scores for the SVM and, so
-that both are treated alike, also by scores closed upward.
+predictions are closed upward; for hgraph that is what training does. Labels are ranked by raw scores for the SVM and,
+so that both are treated alike, also by scores closed upward.
 """
 
 import argparse

@@ -16,8 +16,8 @@ from hgraph.cli.options import FILE, atomic_writer, check_output, data_options, 
     "--json", "json_file", type=FILE, help="Write the figures there too: an object, or a list for several RUNs."
 )
 @click.option("--taxonomy", help="Make sure the models were trained on this hierarchy.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels instead of the tuned ones.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Documents encoded at once.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels, not the tuned ones.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Documents at once.")
 @overwrite_option
 @data_options
 def command(

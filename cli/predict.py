@@ -27,7 +27,7 @@ CHUNK = 2048
 @click.option("--text", "texts", multiple=True, help="A text to classify; repeat for several.")
 @click.option("--data", type=FILE, help="Documents: .jsonl, .csv, .tsv, .parquet, or .txt with one text a line.")
 @click.option("--top-k", type=click.IntRange(min=0), default=5, show_default=True, help="Length of `top`.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels instead of the tuned ones.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels, not the tuned ones.")
 @click.option("--output", type=FILE, help="File to write. Default: standard output.")
 @click.option(
     "--format",
@@ -36,7 +36,7 @@ CHUNK = 2048
     help="Default: jsonl; on a terminal, table for --text.",
 )
 @click.option("--text-fields", help="Fields that make up the text, joined by commas. Default: those of training.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Documents encoded at once.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Documents at once.")
 @overwrite_option
 def command(
     run: Path,

@@ -69,7 +69,8 @@ def command(
     if seed is not None:
         settings = (*settings, f"training.seed={seed}")
     recipe = recipe.override(settings)
-    if text_encoder is not None and text_encoder.startswith((".", "/", "~")) and not Path(text_encoder).expanduser().is_dir():
+    is_path = text_encoder is not None and text_encoder.startswith((".", "/", "~"))
+    if text_encoder is not None and is_path and not Path(text_encoder).expanduser().is_dir():
         raise ConfigError(f"--text-encoder: there is no folder '{text_encoder}'.")
 
     from hgraph.cli.report import metric_table

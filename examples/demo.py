@@ -4,6 +4,7 @@ Every step is a command that you can repeat on your own data; it is printed befo
 """
 
 import argparse
+import os
 import shlex
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-DATA = Path(__file__).parent / "data" / "onet"
+DATA = Path(os.path.relpath(Path(__file__).parent / "data" / "onet"))
 TEXT = "Repair brakes and replace worn wheels on freight trains."
 
 
@@ -48,8 +49,8 @@ def main() -> None:
     print("\nThe default recipe: label names and hierarchy are used.")
     run("train", *files, "-o", str(output / "hgraph"))
     print("\nThe flat baseline: the same n-grams into a hidden layer and one output a label; no hierarchy, no names.")
-    run("train", *files, "-o", str(output / "flat"), "--recipe", "flat", "--text-encoder", "bag", "--epochs", "6",
-        "--set", "batch_size=128", "--set", "text_encoder.channels=128")  # fmt: skip
+    run("train", *files, "-o", str(output / "flat"), "--recipe", "flat", "--text-encoder", "bag", "--epochs", "15",
+        "--set", "batch_size=128", "--set", "learning_rate=0.003", "--set", "head_learning_rate=0.003")  # fmt: skip
     print("\nBoth on documents that neither has seen:")
     run("evaluate", str(output / "hgraph"), str(output / "flat"), "--data", str(DATA / "test.jsonl.gz"))
     print("\nA sentence of your own:")

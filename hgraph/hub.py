@@ -37,7 +37,9 @@ FORMAT = "hgraph-model"
 VERSION = 1
 LEXICAL_WEIGHT = "lexical_scorer.weight"
 ASSETS = "text_encoder"
-DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, SafetensorError, HGraphError)
+DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError, HGraphError
+)  # fmt: skip
 """What the readers of files that were cut short or edited raise."""
 
 

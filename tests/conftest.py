@@ -107,7 +107,11 @@ def toy_recipes(bert_folder):
     from hgraph.recipes import Recipe
 
     small = ["epochs=3", "batch_size=8", "early_stopping=0"]
-    flat = Recipe.load("flat").with_text_encoder("bag").override([*small, "text_encoder.channels=16", "learning_rate=0.05"])
+    flat = (
+        Recipe.load("flat")
+        .with_text_encoder("bag")
+        .override([*small, "text_encoder.channels=16", "learning_rate=0.05"])
+    )
     htla = ["label_encoder.heads=2", "label_encoder.edge_channels=4", "learning_rate=0.003"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),

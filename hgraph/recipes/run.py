@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from accelerate import PartialState
+from accelerate import DistributedType, PartialState
 from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
@@ -26,7 +26,7 @@ from hgraph.graph import LabelGraph
 from hgraph.hub import save_model, write_json
 from hgraph.models import AlignmentModel
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters
-from hgraph.recipes.recipe import Recipe
+from hgraph.recipes.recipe import Bag, Recipe
 from hgraph.training import Evaluation, HierarchicalTrainer, last_checkpoint
 from hgraph.training.progress import SaveEvery, TrainingProgress
 from hgraph.version import __version__
@@ -81,7 +81,7 @@ def train(
         ConfigError: `output` holds something else, or was begun with other data, taxonomy or recipe.
     """
     folder = Path(output)
-    state = PartialState()
+    state = process_state()
     if state.is_main_process:
         check_folder(folder, recipe, graph, train_corpus, val_corpus, resume=resume)
     state.wait_for_everyone()
@@ -136,6 +136,24 @@ def train(
     return run
 
 
+def process_state() -> PartialState:
+    """How many processes train together and which one this is.
+
+    Raises:
+        ConfigError: Several were started that do not find each other; each would train a model of its own.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    has_device = torch.cuda.is_available() or (hasattr(torch, "accelerator") and torch.accelerator.is_available())
+    # Processes without a GPU find each other only when told that there is none.
+    state = PartialState(cpu=started > 1 and not has_device)
+    if started > 1 and state.num_processes != started:
+        raise ConfigError(
+            f"{started} processes were started, but {state.num_processes} of them train together. Start `hgraph train` "
+            "by `torchrun`, before anything else uses accelerate, or as one process."
+        )
+    return state
+
+
 def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[AlignmentModel, AlignmentDataset]:
     """The untrained model of `recipe`, and the documents as it reads them."""
     texts, labels = corpus.texts, corpus.labels
@@ -185,14 +203,15 @@ def build_trainer(
         metric_for_best_model=f"eval_{t.metric}",
         greater_is_better=True,
         seed=t.seed,
+        use_cpu=process_state().distributed_type == DistributedType.MULTI_CPU,
         bf16=bf16,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
-        # Many encoders have a pooler that hgraph does not use.
-        ddp_find_unused_parameters=True,
+        # Most transformers have a pooler that hgraph does not use; looking for such parts costs a little in each step.
+        ddp_find_unused_parameters=not isinstance(recipe.text_encoder, Bag) or recipe.label_encoder is not None,
         # The patience of early stopping.
         restore_callback_states_from_checkpoint=True,
     )
@@ -241,9 +260,7 @@ def check_folder(
         raise ConfigError(f"-o {folder}: no permission to write into '{place}'. Choose another folder.")
 
 
-def open_folder(
-    folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus
-) -> None:
+def open_folder(folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus) -> None:
     """Make the output folder and note what the run was begun with.
 
     Raises:
@@ -260,9 +277,7 @@ def open_folder(
 
 def _not_written(folder: Path, error: Exception) -> ConfigError:
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return ConfigError(
-        f"{folder}: a checkpoint cannot be written: {reason}. Make room, then go on with --resume from the last whole one."
-    )
+    return ConfigError(f"{folder}: a checkpoint cannot be written: {reason}. Make room, then go on with --resume.")
 
 
 def _signature(recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class HierarchicalTrainer(Trainer):
         return cast(AlignmentModel, self.model)
 
     def go_on_from(self, checkpoint: Path) -> None:
-        """Make ready for `train(resume_from_checkpoint=checkpoint)`: the run may have moved, or stopped early already."""
+        """Make ready to resume from `checkpoint`: the run may have moved, or stopped early already."""
         path = checkpoint / TRAINER_STATE_NAME
         state = TrainerState.load_from_json(str(path))
         best = checkpoint.parent / Path(state.best_model_checkpoint or "").name

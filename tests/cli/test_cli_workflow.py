@@ -123,9 +123,9 @@ def test_predict_reads_every_input(hgraph_command, toy_runs, toy_folder, toy_gra
     assert [line["id"] for line in answers] == [str(number) for number in range(1, 21)]
     assert [line["labels"] for line in answers] == [line["labels"] for line in lines]
     (tmp_path / "plain.txt").write_text(plain)
-    assert [json.loads(x) for x in hgraph_command("predict", run, "--data", tmp_path / "plain.txt")[1].splitlines()] == (
-        answers
-    )
+    assert [
+        json.loads(x) for x in hgraph_command("predict", run, "--data", tmp_path / "plain.txt")[1].splitlines()
+    ] == (answers)
     texts = [part for document in given[:3] for part in ("--text", document["text"])]
     some = [json.loads(line) for line in hgraph_command("predict", run, *texts)[1].splitlines()]
     assert some == answers[:3]

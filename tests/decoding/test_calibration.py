@@ -45,7 +45,9 @@ def test_only_stored_cells_count():
     matrix = sparse.csr_matrix(logits)
     keep = logits > np.median(logits, axis=1, keepdims=True)
     matrix.data[~keep.ravel()] = np.nan
-    stored = sparse.csr_matrix((logits[keep], matrix.indices[keep.ravel()], np.r_[0, np.cumsum(keep.sum(1))]), logits.shape)
+    stored = sparse.csr_matrix(
+        (logits[keep], matrix.indices[keep.ravel()], np.r_[0, np.cumsum(keep.sum(1))]), logits.shape
+    )
     fit = fit_platt(stored, truth)
     model = LogisticRegression(C=np.inf, tol=1e-8).fit(logits[keep].reshape(-1, 1), truth[keep])
     assert fit.scale == pytest.approx(model.coef_[0, 0], rel=5e-3)

@@ -41,7 +41,9 @@ def test_mask_leaves_pairs_out():
     scores, labels = case()
     mask = torch.rand(scores.shape, generator=torch.Generator().manual_seed(3)) > 0.4
     expected = loop(scores, labels, mask)
-    assert squared_hinge(scores, labels, reduction="sum", mask=mask).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert squared_hinge(scores, labels, reduction="sum", mask=mask).item() == pytest.approx(
+        np.mean(expected), rel=1e-5
+    )
     mean = squared_hinge(scores, labels, mask=mask).item()
     assert mean == pytest.approx(np.sum(expected) / int(mask.sum()), rel=1e-5)
 

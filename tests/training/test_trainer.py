@@ -142,8 +142,10 @@ def test_labels_are_needed(trainer):
 
 
 def test_clipping_leaves_lexical_weights_alone(trainer):
-    made = trainer("mixed", "epochs=1", "max_grad_norm=0.000001", "head_learning_rate=0")
+    """Their gradients are sparse, those of their bias too are not clipped; dense weights hardly move."""
+    made = trainer("mixed", "epochs=1", "max_grad_norm=1e-12", "lexical_learning_rate=50")
     assert made.model.lexical_scorer.weight.abs().max() > 0.05
+    assert made.model.lexical_scorer.bias.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla"])
@@ -163,7 +165,7 @@ def test_folder_holds_what_was_trained(toy_recipes, toy_graph, toy_corpora, tmp_
     if thresholds == "fixed":
         assert predictor.thresholds.value == 0.5
     scores = predictor.scores(toy_corpora["val"].texts)
-    tolerance = 1e-6 if kind in ("dense", "htla") else 0.02  # lexical weights are stored as float16, small ones not
+    tolerance = 1e-6 if kind in ("dense", "htla") else 0.08  # of lexical weights the small ones are not stored
     np.testing.assert_allclose(scores.toarray(), run.evaluation.scores.toarray(), atol=tolerance)
     report = predictor.evaluate(toy_corpora["val"].texts, toy_corpora["val"].labels).report
     stored = json.loads((run.folder / "metrics.json").read_text())["validation"]
@@ -178,8 +180,9 @@ def test_frozen_model_never_runs_the_label_encoder(toy_runs, toy_corpora, monkey
     def run(*_, **__):
         raise AssertionError("the label encoder ran")
 
+    folder = toy_runs("htla")
     monkeypatch.setattr(GPTransLabelEncoder, "forward", run)
-    predictor = Predictor(toy_runs("htla"))
+    predictor = Predictor(folder)
     assert len(predictor.predict(toy_corpora["test"].texts)) == 20
     predictor.evaluate(toy_corpora["test"].texts, toy_corpora["test"].labels)
     assert not any("label_encoder" in name for name, _ in load_model(toy_runs("htla")).model.named_modules())
@@ -241,7 +244,7 @@ def test_calibrated_logits_are_stored(toy_runs, toy_corpora):
 @pytest.mark.parametrize("kind", ["lexical", "mixed", "htla"])
 def test_two_processes(toy_recipes, toy_folder, tmp_path, kind):
     (tmp_path / "recipe.yaml").write_text(toy_recipes[kind].to_yaml())
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     data = ["--train", toy_folder / "train.jsonl", "--val", toy_folder / "val.jsonl"]
     command = ["train", "--taxonomy", toy_folder / "taxonomy.json", *data, "--recipe", tmp_path / "recipe.yaml"]
     done = subprocess.run(
@@ -255,7 +258,9 @@ def test_two_processes(toy_recipes, toy_folder, tmp_path, kind):
     assert done.stdout.count("model ") == 1
     assert "Traceback" not in done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["training"]["steps"] == 3 * -(-60 // 16) or kind == "lexical"
+    documents = 60 + 9 * (kind == "lexical")  # its labels are documents too
+    assert metrics["training"]["steps"] == 3 * -(-documents // 16)
+    assert done.stderr.count("epoch  1.0/3") == 1
     assert metrics["validation"]["documents"] == 30
     assert metrics["validation"]["micro_f1"] > 0.4
     assert last_checkpoint(tmp_path / "run" / "checkpoints") is None
