@@ -257,8 +257,6 @@ class Recipe:
             raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
         if self.lexical is not None and not isinstance(self.text_encoder, Bag):
             raise ConfigError("'lexical' needs the text encoder 'bag', which alone gives n-grams.")
-        if self.scorer is None and isinstance(self.text_encoder, Bag) and self.text_encoder.channels:
-            raise ConfigError("without a 'scorer' nothing reads dense text vectors: set 'text_encoder.channels' to 0.")
         if self.scorer is not None and isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
             raise ConfigError("a 'scorer' needs dense text vectors: set 'text_encoder.channels' above 0, found 0.")
         if isinstance(self.scorer, Additive | Dot) and self.label_encoder is None:

@@ -211,7 +211,7 @@ def build_trainer(
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
         # Most transformers have a pooler that hgraph does not use; looking for such parts costs a little in each step.
-        ddp_find_unused_parameters=not isinstance(recipe.text_encoder, Bag) or recipe.label_encoder is not None,
+        ddp_find_unused_parameters=_has_unused_parts(recipe),
         # The patience of early stopping.
         restore_callback_states_from_checkpoint=True,
     )
@@ -235,6 +235,12 @@ def build_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _has_unused_parts(recipe: Recipe) -> bool:
+    if not isinstance(recipe.text_encoder, Bag) or recipe.label_encoder is not None:
+        return True
+    return recipe.scorer is None and recipe.text_encoder.channels > 0
 
 
 def check_folder(

@@ -105,6 +105,8 @@ class TfidfFeatures:
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
         """Features [len(texts), num_features], float32 CSR."""
+        if not len(texts):  # scikit-learn refuses
+            return sp.csr_matrix((0, self.num_features), dtype=np.float32)
         scale = np.float32(1.0 / np.sqrt(len(self._blocks)))
         blocks = [block.transform(texts) for block in self._blocks]
         features = blocks[0] if len(blocks) == 1 else sp.hstack(blocks, format="csr") * scale

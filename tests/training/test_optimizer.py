@@ -75,6 +75,8 @@ def test_every_trainable_parameter_is_in_one_group_with_its_rates():
             continue
         if name == "lexical_scorer.weight":
             expected = (4.0, 0.0)
+        elif name == "lexical_scorer.bias":
+            expected = (0.4, 0.0)
         else:
             rate = 1e-2 if name.startswith("text_encoder.") else 3e-2
             matrix = name in ("text_encoder.embedding.weight", "label_encoder.projection.weight")
@@ -107,8 +109,8 @@ def test_one_step_equals_the_two_parts_apart():
     chained, apart = make_model(), make_model()
     optimizer = build_optimizer(chained, **RATES, weight_decay=0.1)
     assert isinstance(optimizer, ChainedOptimizer)
-    lexical = apart.lexical_scorer.weight
-    named = [(n, p) for n, p in apart.named_parameters() if p is not lexical]
+    lexical = apart.lexical_scorer
+    named = [(n, p) for n, p in apart.named_parameters() if not n.startswith("lexical_scorer.")]
     adamw = AdamW(
         [
             {
@@ -119,7 +121,7 @@ def test_one_step_equals_the_two_parts_apart():
             for name, parameter in named
         ]
     )
-    sgd = SGD([lexical], lr=4.0)
+    sgd = SGD([{"params": [lexical.weight]}, {"params": [lexical.bias], "lr": 0.4}], lr=4.0)
     for _ in range(3):
         for part in (optimizer, adamw, sgd):
             part.zero_grad()
@@ -162,7 +164,7 @@ def test_a_scheduler_changes_every_part(resume):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (step + 1))
         steps(model, optimizer, 3, scheduler)
     rates = [group["lr"] for part in optimizer.optimizers for group in part.param_groups]
-    assert sorted(rates) == pytest.approx(sorted([1e-2 / 4] * 2 + [3e-2 / 4] * 2 + [1.0]))
+    assert sorted(rates) == pytest.approx(sorted([1e-2 / 4] * 2 + [3e-2 / 4] * 2 + [1.0, 0.1]))
     assert all(a is b for a, b in zip(optimizer.param_groups, _groups(optimizer), strict=True))
 
 
