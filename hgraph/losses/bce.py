@@ -39,6 +39,11 @@ def binary_cross_entropy(
     check_shapes(scores, labels, mask)
     scores = full_precision(scores)
     losses = F.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), reduction="none")
+    return reduce_pairs(losses, reduction, mask)
+
+
+def reduce_pairs(losses: Tensor, reduction: Reduction, mask: Tensor | None) -> Tensor:
+    """One number from a loss for each pair ``[B, L]``: the mean over pairs, or the sum over labels, then the mean."""
     kept = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask.bool()
     total = losses.masked_fill(~kept, 0.0).sum()
     # Without any document the sum is zero: dividing by one keeps it so, where a plain mean would be NaN.

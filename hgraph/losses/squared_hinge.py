@@ -1,11 +1,10 @@
 """Squared hinge loss."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hgraph.errors import ConfigError
-from hgraph.losses.bce import Reduction
+from hgraph.losses.bce import Reduction, reduce_pairs
 from hgraph.losses.objective import Objective, check_shapes
 from hgraph.losses.precision import full_precision
 
@@ -29,15 +28,14 @@ def squared_hinge(
         - output: scalar
 
     Example:
+        >>> import torch
         >>> squared_hinge(torch.tensor([[2.0, 0.5]]), torch.tensor([[1.0, 0.0]]), reduction="sum")
         tensor(2.2500)
     """
     check_shapes(scores, labels, mask)
     scores = full_precision(scores)
     losses = F.relu(1 - (2 * labels.to(scores.dtype) - 1) * scores).square()
-    kept = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask.bool()
-    total = losses.masked_fill(~kept, 0.0).sum()
-    return total / (kept.sum().clamp(min=1) if reduction == "mean" else max(len(losses), 1))
+    return reduce_pairs(losses, reduction, mask)
 
 
 class SquaredHingeLoss(Objective):
@@ -55,6 +53,7 @@ class SquaredHingeLoss(Objective):
         - output: scalar
 
     Example:
+        >>> import torch
         >>> SquaredHingeLoss()(scores=torch.zeros(2, 3), labels=torch.ones(2, 3))
         tensor(1.)
     """
