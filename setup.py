@@ -9,8 +9,12 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "hgraph" / "version.py").read_text(encoding="utf-8")).group(1)
 
 CPU = ["faiss-cpu>=1.9"]
+ONTOLOGIES = ["obonet>=1.0", "rdflib>=7.0"]
+PLOT = ["matplotlib>=3.8"]
 TEST = [
     *CPU,
+    *ONTOLOGIES,
+    *PLOT,
     "hypothesis>=6.100",
     "import-linter>=2.0",
     "mypy>=1.10",
@@ -41,12 +45,14 @@ setup(
     package_data={
         "hgraph": ["py.typed"],
         "hgraph.recipes": ["*.yaml"],
-        "hgraph.taxonomies": ["data/*.json", "README.md"],
+        "hgraph.taxonomies": ["data/*.json", "data/*.json.gz", "NOTICES.md", "README.md"],
+        "hgraph.graph.render": ["*.html"],
     },
     install_requires=[
         "accelerate>=1.1",
         "click>=8.1",
         "datasets>=3.0",
+        "jinja2>=3.1",
         "networkx>=3.2",
         "numpy>=1.26",
         "pyyaml>=6.0",
@@ -60,6 +66,9 @@ setup(
     extras_require={
         "cpu": CPU,
         "gpu": ["faiss-gpu>=1.7"],
+        "ontologies": ONTOLOGIES,
+        "plot": PLOT,
+        "all": [*CPU, *ONTOLOGIES, *PLOT],
         "test": TEST,
         "dev": [*TEST, "pre-commit>=3.7"],
     },

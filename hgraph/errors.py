@@ -4,13 +4,22 @@ Every message names the argument or the file and line, what was expected, what w
 The command line prints the message alone and exits with code 2.
 """
 
+from collections.abc import Callable
+
 
 class HGraphError(Exception):
     """Base of every error that hgraph raises about its input."""
 
 
 class TaxonomyError(HGraphError):
-    """A label hierarchy is malformed: a cycle, an unknown end of an edge, a duplicate id, an empty file."""
+    """A label hierarchy is malformed: a cycle, an unknown end of an edge, a duplicate id, an empty file.
+
+    Attributes:
+        edges: Where the edges as a whole are wrong, a function that gives all (parent id, child id) pairs, for
+            :func:`hgraph.graph.diagnose_edges`; else None.
+    """
+
+    edges: Callable[[], list[tuple[str, str]]] | None = None
 
 
 class UnknownLabelError(HGraphError):

@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
-from hgraph.errors import UnknownLabelError
+from hgraph.errors import ConfigError, UnknownLabelError
 from hgraph.graph import build
-from hgraph.graph.structure import Derived, Structure, find_cycle
+from hgraph.graph.structure import Derived, Structure, find_cycle, sorted_product
 from hgraph.graph.validate import cycle_error
 
 
@@ -54,6 +54,23 @@ class Algebra:
             raise UnknownLabelError(build.unknown_label_message(unknown, self.label_id, self.name))
         return np.array(found, dtype=np.int64)
 
+    def _labels(self, labels: Any, argument: str) -> np.ndarray:
+        """Indices of labels given as one or several indices or ids, int64 `[n]`."""
+        if isinstance(labels, str):
+            return self.indices([labels])
+        several = np.atleast_1d(np.asarray(labels))
+        if several.dtype.kind in "UO" and several.ndim == 1 and several.size:
+            return self.indices(several.tolist())
+        if several.ndim != 1 or (several.size and several.dtype.kind not in "iu"):
+            raise ConfigError(
+                f"{argument!r} must hold indices or ids in one dimension, found {several.dtype} of shape "
+                f"{list(several.shape)}."
+            )
+        if several.size and not 0 <= several.min() <= several.max() < self.num_labels:
+            wrong = int(several.min()) if several.min() < 0 else int(several.max())
+            raise UnknownLabelError(f"There is no label {wrong}: labels are numbered 0 to {self.num_labels - 1}.")
+        return several.astype(np.int64)
+
     def path(self, label: int | str) -> list[int]:
         """Indices from a root down to the label, through the first listed parent of each."""
         node = self.index(label) if isinstance(label, str) else int(label)
@@ -78,7 +95,9 @@ class Algebra:
             cached = Structure(edge_index.detach().cpu().numpy(), self.num_labels, key)
             cycle = find_cycle(cached.parents, cached.level)
             if cycle:
-                raise cycle_error(cycle, self.label_id)
+                error = cycle_error(cycle, self.label_id)
+                error.edges = lambda: build.edge_pairs(self.label_id, edge_index)
+                raise error
             self.__dict__["_cached_structure"] = cached  # in this object alone: a shallow copy keeps the old one
         return cached
 
@@ -153,7 +172,28 @@ class Algebra:
                    [1., 0., 0.]], dtype=float32)
         """
         present, restore = build.as_binary(label_matrix, self.num_labels)
-        return restore(present + present @ self.ancestors)
+        return restore(sorted_product(present, self._structure.ancestors_or_self))
+
+    def with_ancestors(self, labels: Any) -> np.ndarray:
+        """Some labels and all their ancestors: :meth:`expand` for one document, without a matrix.
+
+        Shapes:
+            - **labels:** indices or ids `[n]`
+            - **output:** sorted indices, int64
+
+        Example:
+            >>> from hgraph.graph import LabelGraph
+            >>> LabelGraph.from_edges([("a", "b"), ("b", "c"), ("a", "d")]).with_ancestors([2]).tolist()
+            [0, 1, 2]
+        """
+        above, labels = self._structure.ancestors_or_self, self._labels(labels, "labels")
+        spans = zip(above.indptr[labels].tolist(), above.indptr[labels + 1].tolist(), strict=True)
+        # For one document: slices and a sort take a third of the time of `gather_rows` and `np.unique`.
+        found = np.concatenate([np.empty(0, above.indices.dtype), *(above.indices[a:b] for a, b in spans)])
+        found.sort()
+        new = np.ones(len(found), dtype=bool)
+        np.not_equal(found[1:], found[:-1], out=new[1:])
+        return found[new].astype(np.int64)
 
     def most_specific(self, label_matrix: Any) -> Any:
         """Drop every label that has a descendant in the same row; shapes as in :meth:`expand`.

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,16 +26,12 @@ SUGGESTION_LIMIT = 50_000  # difflib compares one by one: above this many labels
 def index_edges(edges: Iterable[Any], nodes: Iterable[str] | None) -> tuple[list[str], np.ndarray]:
     """Ids and int64 `[2, E]` of (parent id, child id) pairs; ids in the order of `nodes`, else of appearance."""
     pairs = list(edges)
-    for position, pair in enumerate(pairs):
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise TaxonomyError(
-                f"'edges' must hold (parent id, child id) pairs, found {pair!r} at position {position}."
-            )
-    flat = [label for pair in pairs for label in pair]
-    for position, label in enumerate(flat):
-        if not isinstance(label, str):
-            found = f"{label!r} ({type(label).__name__}) at position {position // 2}"
-            raise TaxonomyError(f"'edges' must hold pairs of strings, found {found}. Convert ids with str().")
+    # Whole-list tests first: a look at each of a million pairs costs more than all the rest.
+    if not {*map(type, pairs)} <= {tuple, list} or not {*map(len, pairs)} <= {2}:
+        _check_pairs(pairs)
+    flat = list(chain.from_iterable(pairs))
+    if not {*map(type, flat)} <= {str}:
+        _check_ends(flat)
     if nodes is not None:
         ids = check_ids(list(nodes), "nodes")
     elif flat:
@@ -44,7 +40,7 @@ def index_edges(edges: Iterable[Any], nodes: Iterable[str] | None) -> tuple[list
         raise TaxonomyError("'edges' is empty. A hierarchy needs at least one label; pass 'nodes' for a flat list.")
     table = {label: index for index, label in enumerate(ids)}
     try:
-        index = np.fromiter((table[label] for label in flat), dtype=np.int64, count=len(flat))
+        index = np.fromiter(map(table.__getitem__, flat), dtype=np.int64, count=len(flat))
     except KeyError:
         position, label = next((i, label) for i, label in enumerate(flat) if label not in table)
         parent, child = pairs[position // 2]
@@ -52,6 +48,26 @@ def index_edges(edges: Iterable[Any], nodes: Iterable[str] | None) -> tuple[list
             f"'edges' has {parent!r} -> {child!r}, but {label!r} is not in 'nodes'. Add it or remove the edge."
         ) from None
     return ids, np.ascontiguousarray(index.reshape(-1, 2).T)
+
+
+def _check_pairs(pairs: list[Any]) -> None:
+    for position, pair in enumerate(pairs):
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise TaxonomyError(
+                f"'edges' must hold (parent id, child id) pairs, found {pair!r} at position {position}."
+            )
+
+
+def _check_ends(flat: list[Any]) -> None:
+    for position, label in enumerate(flat):
+        if not isinstance(label, str):
+            found = f"{label!r} ({type(label).__name__}) at position {position // 2}"
+            raise TaxonomyError(f"'edges' must hold pairs of strings, found {found}. Convert ids with str().")
+
+
+def edge_pairs(ids: Sequence[str], edge_index: Any) -> list[tuple[str, str]]:
+    """(parent id, child id) of every column of an `edge_index` `[2, E]`."""
+    return [(ids[parent], ids[child]) for parent, child in edge_index.t().tolist()]
 
 
 def texts_of(

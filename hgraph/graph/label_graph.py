@@ -15,23 +15,55 @@ from torch_geometric.data.storage import GlobalStorage
 from hgraph.errors import TaxonomyError
 from hgraph.graph import build
 from hgraph.graph.algebra import Algebra
+from hgraph.graph.editing import Editing
+from hgraph.graph.relations import Relations
 from hgraph.graph.validate import check_edges, check_ids, check_texts
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from hgraph.graph.check import CheckReport
+    from hgraph.graph.checks.report import CheckReport
 
 
 class LabelStorage(GlobalStorage):
-    """PyG storage in which a list is never mistaken for an edge attribute when there are as many edges as labels."""
+    """PyG storage that knows what to do with lists, of which PyG only knows tensors.
+
+    A list is never mistaken for an edge attribute when there are as many edges as labels. PyG's samplers, which cut the
+    tensors of a shallow copy and then say which nodes they kept (`n_id`), find the lists cut to the same nodes.
+    """
+
+    def is_node_attr(self, key: str) -> bool:
+        """Whether the attribute is a tensor with one row a label; lists are cut by :meth:`__setitem__`."""
+        return not isinstance(self[key], list) and super().is_node_attr(key)
 
     def is_edge_attr(self, key: str) -> bool:
         """Whether the attribute has one entry an edge."""
         return not isinstance(self[key], list) and super().is_edge_attr(key)
 
+    def __copy__(self) -> LabelStorage:
+        out = super().__copy__()
+        out.__dict__["_copied_from"] = self._mapping.get("num_nodes"), self._mapping.get("n_id")
+        out.__dict__["_cut_from"] = None
+        return out
 
-class LabelGraph(Algebra, Data):
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        state = self.__dict__
+        if key == "num_nodes":
+            state["_cut_from"] = state.get("_copied_from")
+        elif isinstance(value, list):
+            state["_cut_from"] = None  # whoever cuts lists knows how
+        elif key == "n_id" and state.get("_cut_from"):
+            size, before = state["_cut_from"]
+            # A sample of a sample keeps the numbers of the first one.
+            place = range(size) if before is None else {node: row for row, node in enumerate(before.tolist())}
+            chosen = [place[node] for node in value.tolist()]
+            for name, column in list(self.items()):
+                if isinstance(column, list) and len(column) == size:
+                    self[name] = [column[row] for row in chosen]
+
+
+class LabelGraph(Algebra, Relations, Editing, Data):
     r"""A hierarchy of labels: a directed acyclic graph, `edge_index[0]` the parents and `edge_index[1]` the children.
 
     It is a :class:`torch_geometric.data.Data`, so `.to()`, `Batch`, transforms and layers work on it unchanged. A label
@@ -163,6 +195,34 @@ class LabelGraph(Algebra, Data):
         return cls.from_edges(edges, names=names, nodes=names, title=title)
 
     @classmethod
+    def from_documents(
+        cls,
+        documents: Iterable[Sequence[str | Sequence[str]] | Mapping[str, Any]],
+        *,
+        separator: str = " > ",
+        title: str = "",
+    ) -> LabelGraph:
+        """Build from the labels of documents alone, where each label is a path of names; ids as in :meth:`from_paths`.
+
+        Args:
+            documents: for each its labels, or a mapping with `labels`; a label is a string or a sequence of names. Only
+                one document is looked at at a time.
+            separator: text between two names of a string.
+            title: name of the hierarchy.
+
+        Raises:
+            TaxonomyError: an empty name, a name that holds `separator`, no label at all; with the position of the
+                document, or its `source` and `line` where it has these.
+
+        Example:
+            >>> LabelGraph.from_documents([["Arts > Music", "Arts > Film"], [["Arts", "Music", "Jazz"]], []]).label_id
+            ['Arts', 'Arts > Music', 'Arts > Film', 'Arts > Music > Jazz']
+        """
+        from hgraph.graph.formats.documents import from_documents
+
+        return from_documents(documents, separator=separator, title=title)
+
+    @classmethod
     def from_networkx(cls, graph: nx.DiGraph, *, title: str = "") -> LabelGraph:
         """Build from a directed networkx graph, parent -> child; node attributes `name` and `description` are used.
 
@@ -212,11 +272,25 @@ class LabelGraph(Algebra, Data):
         """Number of repeated edges dropped by the constructor."""
         return self._dropped_edges
 
-    def check(self) -> CheckReport:
-        """Counts of everything worth a look before training."""
-        from hgraph.graph.check import check_graph
+    def check(self, label_matrix: Any = None) -> CheckReport:
+        """Counts of everything worth a look before training.
 
-        return check_graph(self)
+        Args:
+            label_matrix: labels of documents, sparse or dense `[N, L]`; with it labels without documents and documents
+                without labels are found too.
+        """
+        from hgraph.graph.checks.report import check_graph
+
+        return check_graph(self, label_matrix)
+
+    def is_node_attr(self, key: str) -> bool:
+        """Whether the attribute has one entry a label: a tensor or a list."""
+        value = self[key]
+        return len(value) == self.num_labels if isinstance(value, list) else super().is_node_attr(key)
+
+    def node_attrs(self) -> list[str]:
+        """Names of the attributes with one entry a label."""
+        return [key for key in self.keys() if self.is_node_attr(key)]
 
     def subgraph(self, subset: Tensor) -> LabelGraph:
         """The hierarchy induced by some labels, given as indices or a mask, with levels computed anew."""
@@ -226,6 +300,7 @@ class LabelGraph(Algebra, Data):
         if subset.unique().numel() < max(subset.numel(), 1):
             raise TaxonomyError("'subset' must name at least one label, and each label once.")
         out = super().subgraph(subset.long())
+        out._store.__dict__["_cut_from"] = None  # the lists are cut already
         out._refresh_level()
         return out
 

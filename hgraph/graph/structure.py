@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+BLOCK_WORK = 1 << 22
+"""Entries that one block of a large sparse product adds up."""
 
 
 def adjacency(rows: np.ndarray, cols: np.ndarray, num_nodes: int) -> sp.csr_matrix:
@@ -58,20 +65,87 @@ def find_cycle(parents: sp.csr_matrix, level: np.ndarray) -> list[int]:
     return cycle[start:] + cycle[:start]
 
 
-def transitive_closure(step: sp.csr_matrix) -> sp.csr_matrix:
-    """Boolean CSR of everything reachable in one or more steps of an acyclic `step`, columns sorted.
+def sparse(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
+    """CSR from its three arrays, without copies: both index arrays must have the same dtype."""
+    return sp.csr_matrix((data, indices, indptr), shape=shape, copy=False)
 
-    Walks one edge further at a time and merges once at the end, so that on a tree time and memory are linear in the
-    size of the answer.
+
+def transposed(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """The transpose as CSR with sorted columns, in time linear in its size."""
+    columns = matrix.tocsc()
+    return sparse(columns.data, columns.indices, columns.indptr, (matrix.shape[1], matrix.shape[0]))
+
+
+def ancestor_closure(parents: sp.csr_matrix, order: np.ndarray, level: np.ndarray) -> sp.csr_matrix:
+    """Boolean CSR `[num_nodes, num_nodes]` of everything above each node, columns sorted.
+
+    One level at a time: the ancestors of a level are one sparse product of its parents with the rows finished before.
+    Time and memory are linear in the size of the answer where labels have one parent, and in the sum of their parents'
+    answers otherwise.
+
+    Args:
+        parents: row `l` lists the parents of `l`.
+        order: nodes by level, `[num_nodes]`.
+        level: 1 + longest path from a root, `[num_nodes]`.
     """
-    reach, rows, cols = step.tocoo(), [], []
-    while reach.nnz:
-        rows.append(reach.row)
-        cols.append(reach.col)
-        reach = (reach.tocsr() @ step).tocoo()
-    if not rows:
-        return step.copy()
-    return adjacency(np.concatenate(rows), np.concatenate(cols), step.shape[0])
+    num_nodes = len(order)
+    rank = np.empty(num_nodes, dtype=np.int32)
+    rank[order] = np.arange(num_nodes, dtype=np.int32)
+    above = parents[order]
+    starts = np.concatenate(([0], np.cumsum(np.bincount(level)[1:])))
+    # Rows in `order`: the ancestors of a node, and then the node itself, for the rows below it to inherit.
+    indptr = np.zeros(num_nodes + 1, dtype=np.int32)
+    indptr[: starts[1] + 1] = np.arange(starts[1] + 1)
+    indices = np.empty(4 * num_nodes, dtype=np.int32)
+    indices[: starts[1]] = order[: starts[1]]
+    ones = np.ones(len(indices), dtype=bool)
+    for first, stop in itertools.pairwise(starts[1:]):
+        low, high, end, size = above.indptr[first], above.indptr[stop], int(indptr[first]), stop - first
+        finished = sparse(ones[:end], indices[:end], indptr[: first + 1], (first, num_nodes))
+        step = (ones[: high - low], rank[above.indices[low:high]], above.indptr[first : stop + 1] - low)
+        found = sparse(*step, shape=(size, first)) @ finished
+        grown = end + found.nnz + size
+        if grown > len(indices):
+            if grown > np.iinfo(np.int32).max and indptr.dtype == np.int32:
+                indptr, indices = indptr.astype(np.int64), indices.astype(np.int64)
+            indices = np.concatenate([indices, np.empty(max(grown, 2 * len(indices)) - len(indices), indices.dtype)])
+            ones = np.ones(len(indices), dtype=bool)
+        rows = found.indptr.astype(np.int64) + np.arange(size + 1)
+        inherited = ones[: grown - end].copy()
+        inherited[rows[1:] - 1] = False
+        part = indices[end:grown]
+        part[inherited], part[~inherited] = found.indices, order[first:stop]
+        indptr[first + 1 : stop + 1] = end + rows[1:]
+    return _in_label_order(indices[: indptr[-1]], indptr, order)
+
+
+def _in_label_order(indices: np.ndarray, indptr: np.ndarray, order: np.ndarray) -> sp.csr_matrix:
+    """Rows `order[i]` from rows `i`, each without its last entry; the columns come out sorted."""
+    shape = (len(order), len(order))
+    keep = np.ones(len(indices), dtype=bool)
+    keep[indptr[1:] - 1] = False
+    indices = indices[keep]
+    indptr = indptr - np.arange(len(indptr), dtype=indptr.dtype)
+    below = transposed(sparse(np.ones(len(indices), dtype=bool), indices, indptr, shape))
+    return transposed(sparse(below.data, order.astype(below.indices.dtype)[below.indices], below.indptr, shape))
+
+
+def sorted_product(left: sp.csr_matrix, right: sp.csr_matrix) -> sp.csr_matrix:
+    """`left @ right` with sorted columns; large ones in blocks of rows, which the cores share."""
+
+    def block(first: int, stop: int) -> sp.csr_matrix:
+        out = left[first:stop] @ right
+        out.sort_indices()
+        return out
+
+    # Entries that the product of the rows before each row adds up.
+    work = np.concatenate(([0], np.cumsum(np.diff(right.indptr)[left.indices], dtype=np.int64)))[left.indptr]
+    bounds = np.unique(np.searchsorted(work, np.arange(0, work[-1], BLOCK_WORK)))
+    if len(bounds) < 2:
+        return block(0, left.shape[0])
+    bounds[-1] = left.shape[0]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # scipy lets other threads run while it multiplies and sorts
+        return sp.vstack(list(pool.map(block, bounds[:-1], bounds[1:])), format="csr")
 
 
 class Derived:
@@ -138,12 +212,34 @@ class Structure(Derived):
     @cached_property
     def ancestors(self) -> sp.csr_matrix:
         """Row `l` lists all ancestors of `l`, without `l`."""
-        return transitive_closure(self.parents)
+        return ancestor_closure(self.parents, self.order, self.level)
 
     @cached_property
     def descendants(self) -> sp.csr_matrix:
         """Row `l` lists all descendants of `l`, without `l`."""
-        closure = self.ancestors.T.tocsr()
+        return transposed(self.ancestors)
+
+    @cached_property
+    def neighbours(self) -> sp.csr_matrix:
+        """Row `l` lists the parents and children of `l`."""
+        return (self.parents + self.children).tocsr()
+
+    @cached_property
+    def component(self) -> np.ndarray:
+        """Number of the connected component of every node, `[num_nodes]`."""
+        return connected_components(self.neighbours, directed=False)[1]
+
+    @cached_property
+    def siblings(self) -> sp.csr_matrix:
+        """Row `l` lists the other nodes with a parent of `l`."""
+        pairs = (self.parents @ self.children).tocoo()
+        other = pairs.row != pairs.col
+        return adjacency(pairs.row[other], pairs.col[other], self.num_nodes)
+
+    @cached_property
+    def ancestors_or_self(self) -> sp.csr_matrix:
+        """Row `l` lists `l` and all its ancestors."""
+        closure = self.ancestors + sp.identity(self.num_nodes, dtype=bool, format="csr")
         closure.sort_indices()
         return closure
 

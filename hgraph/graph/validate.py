@@ -18,16 +18,22 @@ def check_ids(ids: Sequence[Any], argument: str = "label_id") -> list[str]:
     ids = list(ids)
     if not ids:
         raise TaxonomyError(f"{argument!r} is empty. A hierarchy needs at least one label.")
+    # Whole-list tests first: they are several times faster than a look at each id.
+    if not {*map(type, ids)} <= {str} or not all(map(str.strip, ids)):
+        _check_each_id(ids, argument)
+    if len(set(ids)) < len(ids):
+        label, times = Counter(ids).most_common(1)[0]
+        raise TaxonomyError(f"{argument!r} has {label!r} {times} times. Ids must be unique; names need not be.")
+    return ids
+
+
+def _check_each_id(ids: list[Any], argument: str) -> None:
     for position, label in enumerate(ids):
         if not isinstance(label, str):
             found = f"{label!r} ({type(label).__name__}) at position {position}"
             raise TaxonomyError(f"{argument!r} must hold strings, found {found}. Convert ids with str().")
         if not label.strip():
             raise TaxonomyError(f"{argument!r} has an empty id at position {position}. Give every label an id.")
-    if len(set(ids)) < len(ids):
-        label, times = Counter(ids).most_common(1)[0]
-        raise TaxonomyError(f"{argument!r} has {label!r} {times} times. Ids must be unique; names need not be.")
-    return ids
 
 
 def check_texts(texts: Sequence[Any] | None, default: Sequence[str], argument: str) -> list[str]:
@@ -37,8 +43,8 @@ def check_texts(texts: Sequence[Any] | None, default: Sequence[str], argument: s
     if isinstance(texts, str) or len(texts) != len(default):
         found = "one string" if isinstance(texts, str) else f"{len(texts)} values"
         raise TaxonomyError(f"{argument!r} must hold one string for each of {len(default)} labels, found {found}.")
-    wrong = next((text for text in texts if not isinstance(text, str)), None)
-    if wrong is not None:
+    if not {*map(type, texts)} <= {str} and not all(isinstance(text, str) for text in texts):
+        wrong = next(text for text in texts if not isinstance(text, str))
         raise TaxonomyError(f"{argument!r} must hold strings, found {wrong!r} ({type(wrong).__name__}).")
     return list(texts)
 

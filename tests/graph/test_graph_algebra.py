@@ -255,7 +255,12 @@ def test_report_lines():
         "leaves           1",
         "several parents  1",
         "isolated         0",
-        "duplicate names  1 ('x')",
+        "duplicate names  1",
         "duplicate edges  1 (dropped)",
         "redundant edges  1",
+        "",
+        "warning  1 name is shared by siblings: 'x' under 'a'",
+        "warning  1 edge is redundant: its child is below the parent another way too: a -> d",
+        "info     1 edge was given again and is dropped",
+        "info     1 label has an only child: d > e",
     ]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from hgraph.errors import TaxonomyError
-from hgraph.graph.files import PathLike, read_text, stem
+from hgraph.graph.files import PathLike, write_text
+from hgraph.graph.formats.builder import TaxonomyBuilder
+from hgraph.graph.formats.guards import check_ids_fit, one_line_end
+from hgraph.graph.formats.tables import Table, delimiter_of, find_columns, write_table
 from hgraph.graph.label_graph import LabelGraph
 
 EXAMPLE = """\
@@ -23,18 +28,8 @@ COLUMNS = {
 }
 
 
-def delimiter_of(line: str) -> str:
-    """Tab, semicolon or comma: the first one that the line has, in this order; comma if none."""
-    return next((mark for mark in "\t;" if mark in line), ",")
-
-
-def _columns(header: list[str]) -> dict[str, int]:
-    cells = [cell.strip().lower().replace(" ", "_") for cell in header]
-    found = {}
-    for column, spellings in COLUMNS.items():
-        position = next((cells.index(spelling) for spelling in spellings if spelling in cells), None)
-        if position is not None:
-            found[column] = position
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    found = find_columns(header, COLUMNS)
     return found if {"parent", "child"} <= found.keys() else {}
 
 
@@ -44,58 +39,103 @@ def has_header(line: str) -> bool:
 
 
 def read(path: PathLike, *, separator: str | None = None) -> LabelGraph:
-    """Read an edge list; a row with an empty parent declares a root (or a label without edges).
+    """Read an edge list row by row; a row with an empty parent declares a root (or a label without edges).
 
     Args:
         path: the file, with a header that names the columns, or without one and with two columns.
         separator: one character between columns; by default tab, semicolon or comma.
 
     Raises:
-        TaxonomyError: a row with another number of columns or without a child, two names for one id, a bad quote.
+        TaxonomyError: a row with another number of columns or without a child, a self-loop, two names for one id, a
+            bad quote, a cycle.
     """
-    text = read_text(path)
-    delimiter = separator or delimiter_of(text.lstrip("\n").split("\n", 1)[0])
-    if len(delimiter) != 1:
-        raise TaxonomyError(f"{path}: the column separator must be one character, found {delimiter!r}.")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    columns: dict[str, int] = {}
-    width = 0
-    nodes: dict[str, None] = {}
-    texts: dict[str, dict[str, str]] = {"name": {}, "description": {}}
-    edges: list[tuple[str, str]] = []
-    try:
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            if not any(cell.strip() for cell in row):
-                continue
-            if not width:
-                width, columns = len(row), _columns(row)
-                if columns:
-                    continue
-                if width != 2:
-                    raise TaxonomyError(
-                        f"{where}: expected a header with 'parent' and 'child', or two columns separated by "
-                        f"{delimiter!r}, found {width} column{'s' * (width != 1)}."
-                    )
-                columns = {"parent": 0, "child": 1}
-            if len(row) != width:
-                raise TaxonomyError(f"{where}: expected {width} columns separated by {delimiter!r}, found {len(row)}.")
-            parent, child = row[columns["parent"]].strip(), row[columns["child"]].strip()
-            if not child:
-                raise TaxonomyError(f"{where}: the child is empty. Every row needs the id of a label.")
-            if parent:
-                nodes[parent] = None
-                edges.append((parent, child))
-            nodes[child] = None
-            for column, known in texts.items():
-                cell = row[columns[column]].strip() if column in columns else ""
-                if cell and known.setdefault(child, cell) != cell:
-                    raise TaxonomyError(f"{where}: {child!r} has a second {column} {cell!r}, before {known[child]!r}.")
-    except csv.Error as error:
-        raise TaxonomyError(f"{path}:{reader.line_num}: malformed CSV: {error}.") from None
-    try:
-        return LabelGraph.from_edges(
-            edges, nodes=nodes, names=texts["name"], descriptions=texts["description"], title=stem(path)
-        )
-    except TaxonomyError as error:
-        raise TaxonomyError(f"{path}: {error}") from None
+    table, builder = Table(path, delimiter=separator), TaxonomyBuilder(path)
+    rows = iter(table)
+    first = next(rows, None)
+    columns = _columns(first or [])
+    if first and not columns:
+        if len(first) != 2:
+            raise TaxonomyError(
+                f"{table.where}: expected a header with 'parent' and 'child', or two columns separated by "
+                f"{table.delimiter!r}, found {len(first)} column{'s' * (len(first) != 1)}."
+            )
+        columns = {"parent": 0, "child": 1}
+        _add(builder, table, *first)
+    if columns == {"parent": 0, "child": 1} and table.width == 2:
+        _read_pairs(builder, table, rows)
+    else:
+        _read_rows(builder, table, rows, columns)
+    return builder.build()
+
+
+def _read_pairs(builder: TaxonomyBuilder, table: Table, rows: Iterator[list[str]]) -> None:
+    """The loop for a million edges: no texts, no calls but those into C."""
+    ids, index_of = builder.ids, builder.ids.setdefault
+    add_parent, add_child, add_line = builder.parents.append, builder.children.append, builder.lines.append
+    for parent, child in rows:
+        parent, child = parent.strip(), child.strip()
+        if parent and child and parent != child:
+            add_parent(index_of(parent, len(ids)))
+            add_child(index_of(child, len(ids)))
+            add_line(table.line)
+        else:
+            _add(builder, table, parent, child)
+
+
+def _read_rows(builder: TaxonomyBuilder, table: Table, rows: Iterator[list[str]], columns: dict[str, int]) -> None:
+    parent, child = columns["parent"], columns["child"]
+    name, description = columns.get("name", -1), columns.get("description", -1)
+    for row in rows:
+        label = _add(builder, table, row[parent], row[child])
+        if label >= 0:
+            texts = [row[column].strip() if column >= 0 else "" for column in (name, description)]
+            builder.describe(label, *texts, line=table.line)
+
+
+def _add(builder: TaxonomyBuilder, table: Table, parent: str, child: str) -> int:
+    """Add one row; index of its child, -1 for a row of two empty cells."""
+    parent, child = parent.strip(), child.strip()
+    if not child:
+        if not parent:
+            return -1
+        raise TaxonomyError(f"{table.where}: the child is empty. Every row needs the id of a label.")
+    if parent:
+        builder.add_edge(parent, child, line=table.line)
+    return builder.add(child)
+
+
+def write(graph: LabelGraph, path: PathLike, *, overwrite: bool = False) -> None:
+    """Write one edge a row and keep the order of labels; names and descriptions where there are any.
+
+    Raises:
+        ConfigError: an id that a trimmed cell cannot hold.
+    """
+    check_ids_fit(graph, path, "edges", "\r\n")
+    names = [name if name != label else "" for label, name in zip(graph.label_id, graph.name, strict=True)]
+    texts = [column for column in (names, graph.description) if any(column)]
+    titles = [title for title, column in (("name", names), ("description", graph.description)) if any(column)]
+    rows = [["parent", "child", *titles]]
+    later: list[list[str]] = []
+    ids = graph.label_id
+    parents = parents_in_order(graph)
+    for label, above in enumerate(parents):
+        ready = above and max(above) < label  # all of them have a row already, so ids keep their order
+        first = [one_line_end(column[label]) for column in texts]
+        blank = [""] * len(texts)
+        edges = [[ids[parent], ids[label], *blank] for parent in above]
+        if ready:
+            edges[0][2:] = first
+            rows.extend(edges)
+        else:
+            rows.append(["", ids[label], *first])
+            later.extend(edges)
+    write_text(path, write_table(path, rows + later), overwrite=overwrite)
+
+
+def parents_in_order(graph: LabelGraph) -> list[list[int]]:
+    """Parents of every label, in the order of its edges."""
+    parent, child = graph.edge_index.cpu().numpy()
+    order = np.argsort(child, kind="stable")
+    bounds = np.searchsorted(child[order], np.arange(graph.num_labels + 1))
+    sources = parent[order].tolist()
+    return [sources[start:stop] for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]

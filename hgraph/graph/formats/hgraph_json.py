@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import torch
+
 from hgraph.errors import TaxonomyError
 from hgraph.graph.files import PathLike, read_text, stem, write_text
 from hgraph.graph.label_graph import LabelGraph
 
 FORMAT, VERSION = "hgraph-taxonomy", 1
+DEFAULT_KIND = "label"
 EXAMPLE = """\
 {"format": "hgraph-taxonomy", "version": 1, "name": "toy", "license": "CC0-1.0", "source": "",
  "nodes": [{"id": "s", "name": "Science", "description": ""},
@@ -55,12 +58,30 @@ def read(path: PathLike) -> LabelGraph:
             source=_text(path, data, "source"),
         )
     except TaxonomyError as error:
-        raise TaxonomyError(f"{path}: {error}") from None
+        failure = TaxonomyError(f"{path}: {error}")
+        failure.edges = error.edges
+        raise failure from None
+    _read_marks(path, graph, nodes)
     expected = data.get("fingerprint")
     if expected is not None and expected != graph.fingerprint:
         found = f"{graph.fingerprint}, but 'fingerprint' says {expected}"
         raise TaxonomyError(f"{path}: nodes and edges give {found}. If they were edited on purpose, delete the key.")
     return graph
+
+
+def _read_marks(path: PathLike, graph: LabelGraph, nodes: list[dict[str, Any]]) -> None:
+    """Which labels are only kept for their index, and which are not labels but groups of them, where any are."""
+    gone = [node.get("tombstone", False) for node in nodes]
+    kinds = [node.get("kind", DEFAULT_KIND) for node in nodes]
+    for key, values, kind in (("tombstone", gone, bool), ("kind", kinds, str)):
+        wrong = next((position for position, value in enumerate(values) if not isinstance(value, kind)), None)
+        if wrong is not None:
+            expected = "true or false" if kind is bool else "a string"
+            raise TaxonomyError(f"{path}: 'nodes' item {wrong} has {key} {_short(values[wrong])}, expected {expected}.")
+    if any(gone):
+        graph.tombstone = torch.tensor(gone)
+    if any(kind != DEFAULT_KIND for kind in kinds):
+        graph.kind = kinds
 
 
 def write(graph: LabelGraph, path: PathLike, *, overwrite: bool = False) -> None:
@@ -74,7 +95,13 @@ def write(graph: LabelGraph, path: PathLike, *, overwrite: bool = False) -> None
         "fingerprint": graph.fingerprint,
     }
     rows = zip(graph.label_id, graph.name, graph.description, strict=True)
-    nodes = [{"id": label, "name": name, "description": text} for label, name, text in rows]
+    nodes: list[dict[str, Any]] = [{"id": label, "name": name, "description": text} for label, name, text in rows]
+    for node, gone in zip(nodes, graph["tombstone"].tolist() if "tombstone" in graph else [], strict=False):
+        if gone:
+            node["tombstone"] = True
+    for node, kind in zip(nodes, graph.get("kind", []), strict=False):
+        if kind != DEFAULT_KIND:
+            node["kind"] = kind
     ids = graph.label_id
     edges = [[ids[parent], ids[child]] for parent, child in graph.edge_index.t().tolist()]
     fields = [f"{_dump(key)}: {_dump(value)}" for key, value in head.items()]

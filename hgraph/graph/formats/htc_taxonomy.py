@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hgraph.errors import TaxonomyError
-from hgraph.graph.files import PathLike, read_text, stem
+from hgraph.errors import ConfigError, TaxonomyError
+from hgraph.graph.files import Lines, PathLike, write_text
+from hgraph.graph.formats.builder import TaxonomyBuilder
+from hgraph.graph.formats.guards import check_ids_fit
 from hgraph.graph.label_graph import LabelGraph
 
 ROOT = "Root"
@@ -18,23 +20,39 @@ def read(path: PathLike) -> LabelGraph:
     Raises:
         TaxonomyError: an empty field or a line without tabs, with its number; `Root` below another label.
     """
-    nodes: dict[str, None] = {}
-    edges: list[tuple[str, str]] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    builder = TaxonomyBuilder(path)
+    for number, line in enumerate(Lines(path), start=1):
         if not line.strip():
             continue
         parent, *children = (cell.strip() for cell in line.rstrip("\t\r\n ").split("\t"))
         if not parent or "" in children:
             raise TaxonomyError(f"{path}:{number}: empty label between tabs. Give every column a label.")
-        if not children and parent != ROOT and parent not in nodes:
+        if not children and parent != ROOT and parent not in builder.ids:
             raise TaxonomyError(f"{path}:{number}: expected parent<tab>child<tab>..., found {line.strip()[:60]!r}.")
         if ROOT in children:
             raise TaxonomyError(f"{path}:{number}: {ROOT!r} is the artificial root and cannot be a child.")
-        if parent != ROOT:
-            nodes[parent] = None
-            edges.extend((parent, child) for child in children)
-        nodes.update(dict.fromkeys(children))
-    try:
-        return LabelGraph.from_edges(edges, nodes=nodes, title=stem(path))
-    except TaxonomyError as error:
-        raise TaxonomyError(f"{path}: {error}") from None
+        for child in children:
+            if parent == ROOT:
+                builder.add(child)
+            else:
+                builder.add_edge(parent, child, line=number)
+    return builder.build()
+
+
+def write(graph: LabelGraph, path: PathLike, *, overwrite: bool = False) -> None:
+    """Write the roots below `Root`, then every parent and its children; ids stand for names, descriptions are left out.
+
+    Raises:
+        ConfigError: an id with a tab or a line end, or `Root`.
+    """
+    check_ids_fit(graph, path, "htc", "\t\r\n")
+    ids = graph.label_id
+    if ROOT in ids:
+        raise ConfigError(f"{path}: format 'htc' drops the label {ROOT!r}. Write it as json or edges.")
+    lines = ["\t".join([ROOT, *(ids[label] for label in graph.roots.tolist())])]
+    children = graph.children
+    for label in graph.topological_order.tolist():
+        below = children.indices[children.indptr[label] : children.indptr[label + 1]]
+        if len(below):
+            lines.append("\t".join([ids[label], *(ids[child] for child in below.tolist())]))
+    write_text(path, "\n".join(lines) + "\n", overwrite=overwrite)
