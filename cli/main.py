@@ -13,10 +13,13 @@ from hgraph import __version__
 from hgraph.errors import HGraphError
 
 COMMANDS = {
-    "build-taxonomy": ("build_taxonomy", "Read a label hierarchy, check it and write it as one JSON file."),
+    "build-taxonomy": ("build_taxonomy", "Read a label hierarchy, check it and write it."),
+    "inspect": ("inspect_taxonomy", "Look at a label hierarchy: as a tree, a web page or a picture."),
+    "diff": ("diff", "Compare two versions of a label hierarchy."),
     "train": ("train", "Train a model on labelled documents."),
     "evaluate": ("evaluate", "Measure one or more models on labelled documents."),
     "predict": ("predict", "Classify texts: label ids, names, paths and probabilities."),
+    "update": ("update", "Move a model to a newer version of its label hierarchy."),
     "recipes": ("recipes", "List the recipes, or show one as YAML to edit."),
     "taxonomies": ("taxonomies", "List the label hierarchies that come with hgraph."),
     "doctor": ("doctor", "Print versions and hardware, and say what is missing."),

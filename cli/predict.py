@@ -26,6 +26,7 @@ CHUNK = 2048
 @click.argument("stdin", required=False, metavar="[-]")
 @click.option("--text", "texts", multiple=True, help="A text to classify; repeat for several.")
 @click.option("--data", type=FILE, help="Documents: .jsonl, .csv, .tsv, .parquet, or .txt with one text a line.")
+@click.option("--taxonomy", help="A newer version of the model's hierarchy, a file or a name, to predict on.")
 @click.option("--top-k", type=click.IntRange(min=0), default=5, show_default=True, help="Length of `top`.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels, not the tuned ones.")
 @click.option("--output", type=FILE, help="File to write. Default: standard output.")
@@ -43,6 +44,7 @@ def command(
     stdin: str | None,
     texts: tuple[str, ...],
     data: Path | None,
+    taxonomy: str | None,
     top_k: int,
     threshold: float | None,
     output: Path | None,
@@ -61,6 +63,7 @@ def command(
       hgraph predict runs/first --text "Repair brakes on freight trains."
       hgraph predict runs/first --data new.jsonl --output predictions.jsonl
       cat notes.txt | hgraph predict runs/first - --format csv
+      hgraph predict runs/first --taxonomy next-year.json --data new.jsonl
     """
     given = [name for name, value in (("--text", texts), ("--data", data), ("-", stdin)) if value]
     if len(given) != 1 or (stdin is not None and stdin != "-"):
@@ -73,7 +76,12 @@ def command(
     from hgraph.decoding import Thresholds
     from hgraph.predictor import Predictor
 
-    predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold))
+    graph = None
+    if taxonomy is not None:
+        from hgraph.cli.taxonomy import open_taxonomy
+
+        graph = open_taxonomy(taxonomy, "--taxonomy")
+    predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold), taxonomy=graph)
     reader = Reader(fields_of(text_fields), predictor.saved.config.get("text_fields", [""]))
     documents = _documents(texts, data, reader)
     results = _predict(predictor, documents, top_k, batch_size, show_progress=data is not None)

@@ -137,6 +137,21 @@ def load_model(folder: str | Path) -> SavedModel:
     return SavedModel(model.eval().requires_grad_(False), graph, thresholds, recipe, config, metrics)
 
 
+def load_training_state(folder: str | Path) -> dict[str, Tensor]:
+    """Weights of the label encoder and the scorer as they were trained, with those of text encoder and lexical scorer.
+
+    Raises:
+        ConfigError: The folder is damaged.
+    """
+    folder = Path(folder)
+    try:
+        shared = decompress(load_file(folder / "model.safetensors"))
+        own = load_file(folder / "training.safetensors")
+    except DAMAGE as error:
+        raise _damaged(folder, error) from None
+    return {**{key: value for key, value in shared.items() if _is_shared(key)}, **own}
+
+
 def _restore(
     folder: Path, config: dict[str, Any], recipe: Recipe, num_labels: int, state: dict[str, Tensor]
 ) -> FrozenModel:

@@ -1,5 +1,6 @@
 """Raw text in, named labels out."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +14,12 @@ from torch.utils.data import DataLoader, Subset
 from hgraph.data import AlignmentDataset, Collator
 from hgraph.decoding import Thresholds, close_upward_scores, threshold_decode
 from hgraph.errors import DataError
+from hgraph.graph import LabelGraph
 from hgraph.hub import SavedModel, load_model
 from hgraph.training.evaluation import MAX_STORED_SCORES, Evaluation, predict_scores
+from hgraph.update import TaxonomyUpdate, load_with_taxonomy
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Predictor:
         folder: What `hgraph train` wrote.
         device: Where to compute; by default a GPU if there is one.
         thresholds: Other thresholds than those tuned in training.
+        taxonomy: A newer version of the hierarchy to predict on; :func:`hgraph.update.load_with_taxonomy` says what
+            becomes of labels that are gone or new, and the log and `update` report them.
 
     Example:
         >>> predictor = Predictor("runs/onet")                                          # doctest: +SKIP
@@ -69,9 +76,20 @@ class Predictor:
     """
 
     def __init__(
-        self, folder: str | Path, *, device: str | torch.device | None = None, thresholds: Thresholds | None = None
+        self,
+        folder: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        thresholds: Thresholds | None = None,
+        taxonomy: LabelGraph | None = None,
     ) -> None:
-        self.saved: SavedModel = load_model(folder)
+        self.saved: SavedModel
+        self.update: TaxonomyUpdate | None = None
+        if taxonomy is None:
+            self.saved = load_model(folder)
+        else:
+            self.saved, self.update = load_with_taxonomy(folder, taxonomy)
+            logger.info("%s", self.update)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = self.saved.model.to(self.device)
         self.graph = self.saved.graph

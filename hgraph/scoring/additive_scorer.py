@@ -38,6 +38,7 @@ class AdditiveScorer(Scorer):
     """
 
     num_labels: int
+    label_parameters = ("weight", "bias")
 
     def __init__(self, num_labels: int, channels: int) -> None:
         super().__init__(num_labels, channels)

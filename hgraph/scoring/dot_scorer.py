@@ -43,6 +43,8 @@ class DotScorer(Scorer):
         tensor([[ 0., 10.]], grad_fn=<AddBackward0>)
     """
 
+    label_parameters = ("bias",)
+
     def __init__(
         self,
         channels: int,

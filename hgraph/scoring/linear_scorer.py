@@ -31,6 +31,7 @@ class LinearScorer(Scorer):
     """
 
     num_labels: int
+    label_parameters = ("weight", "bias")
 
     def __init__(self, num_labels: int, channels: int) -> None:
         super().__init__(num_labels, channels)

@@ -1,6 +1,7 @@
 """What every scorer promises."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ class Scorer(nn.Module, ABC):
     """
 
     bias: Tensor
+    label_parameters: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that have one row a label, where there are such."""
 
     def __init__(self, num_labels: int | None, channels: int) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """The documentation says what the program does: every recipe key, and commands that parse."""
 
+import doctest
 import re
 import shlex
 from dataclasses import MISSING, fields
@@ -29,7 +30,19 @@ SECTIONS = {
     "zlpr": r.ZLPR,
     "tla": r.TLA,
 }
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/recipes.md", "docs/results.md", "examples/README.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/editing.md",
+    "docs/formats.md",
+    "docs/hierarchy.md",
+    "docs/inspect.md",
+    "docs/recipes.md",
+    "docs/results.md",
+    "docs/transforms.md",
+    "examples/README.md",
+]
+RUNNABLE = ["docs/transforms.md"]
 
 
 def read(name):
@@ -90,7 +103,9 @@ def test_every_command_parses(page, line):
     command, context = cli, None
     while isinstance(command, click.Group):
         name, *arguments = arguments
-        context = click.Context(cli if context is None else command, info_name=name, parent=context)
+        # A command keeps the help option of the first context it sees.
+        settings = cli.context_settings if context is None else {}
+        context = click.Context(cli if context is None else command, info_name=name, parent=context, **settings)
         command = command.get_command(context, name)
         assert command is not None, f"{page}: there is no command {name!r}"
     command.make_context(name, arguments, parent=context)  # raises UsageError for an unknown option
@@ -111,3 +126,10 @@ def test_modules_of_the_architecture_exist():
         path = ROOT.joinpath(*module.split("."))
         known = path.is_dir() or path.with_suffix(".py").exists() or module in ("hgraph.cli", "hgraph.taxonomies")
         assert known, module
+
+
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_examples_of_the_documentation_run(page):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    failed, run = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=flags)
+    assert run > 5 and not failed

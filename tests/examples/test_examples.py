@@ -76,3 +76,16 @@ def test_graph_encoder_elsewhere(run):
     printed = run("03_graph_encoder_elsewhere.py", "--steps", "60")
     found = {name: float(value) for name, value in re.findall(r"^(majority class|GPTrans) +(\d\.\d+)$", printed, re.M)}
     assert found["GPTrans"] > found["majority class"] + 0.15
+
+
+def test_label_graph_in_pyg(run):
+    printed = run("04_label_graph_in_pyg.py")
+    assert "labels=694, edges=903, levels=9" in printed
+    assert "GATv2: [694, 32]" in printed
+    assert "wu_palmer: [0.75, 0.57]" in printed
+    assert "two hops up: ['Sequence editing'" in printed
+
+
+def test_changing_hierarchy(run):
+    printed = run("05_changing_hierarchy.py")
+    assert printed

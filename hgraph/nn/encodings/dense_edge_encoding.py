@@ -39,6 +39,8 @@ class DenseEdgeEncoding(nn.Module):
         torch.Size([3, 3, 4])
     """
 
+    label_parameters = ("edge_embedding.weight",)
+
     def __init__(self, num_labels: int, channels: int, *, max_distance: int = 20) -> None:
         super().__init__()
         for name, value in (("num_labels", num_labels), ("channels", channels), ("max_distance", max_distance)):

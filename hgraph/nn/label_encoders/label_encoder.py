@@ -1,6 +1,7 @@
 """What every label encoder promises."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,6 +22,9 @@ class LabelEncoder(nn.Module, ABC):
         - features ``[L, in_channels]`` or ``None``
         - output ``[L, channels]``
     """
+
+    label_parameters: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that have one row a label, where there are such."""
 
     def __init__(self, num_labels: int | None, channels: int) -> None:
         super().__init__()

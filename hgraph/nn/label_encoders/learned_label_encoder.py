@@ -23,6 +23,7 @@ class LearnedLabelEncoder(LabelEncoder):
     """
 
     num_labels: int
+    label_parameters = ("weight",)
 
     def __init__(self, num_labels: int, channels: int) -> None:
         super().__init__(num_labels, channels)

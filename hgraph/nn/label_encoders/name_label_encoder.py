@@ -30,6 +30,8 @@ class NameLabelEncoder(LabelEncoder):
         torch.Size([3, 4])
     """
 
+    label_parameters = ("id_embedding",)
+
     def __init__(self, in_channels: int, channels: int, *, num_labels: int | None = None) -> None:
         super().__init__(num_labels, channels)
         self.in_channels = in_channels

@@ -1,0 +1,279 @@
+"""A trained model on a newer version of its hierarchy: kept labels keep their weights, new ones get theirs made.
+
+What a new label is made of depends on the model:
+
+| the model scores by | weights of a new label |
+|---|---|
+| label vectors (dot, cosine) | the label encoder's vector for its name and its place |
+| one weight vector a label beside a label encoder (additive, linear) | ridge regression from label vectors to weights, fitted on the kept labels |
+| n-grams (lexical) | its name and description and the weights of its parents, mixed as fits the kept labels best |
+| one weight vector a label alone | none: the label is never predicted, and the report says so |
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeCV
+from torch import Tensor, nn
+
+from hgraph.data.label_documents import label_texts
+from hgraph.decoding import PlattScaling, Thresholds
+from hgraph.errors import ConfigError
+from hgraph.graph import LabelGraph
+from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, save_model
+from hgraph.models import AlignmentModel
+from hgraph.recipes.build import build_model
+from hgraph.scoring import LexicalScorer, log_odds
+
+logger = logging.getLogger(__name__)
+
+RIDGE_ALPHAS = np.logspace(-3, 4, 15)
+FIT_LABELS = 500
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class TaxonomyUpdate:
+    """What a newer hierarchy changed for a model.
+
+    Attributes:
+        kept: Ids that the model knew and the newer hierarchy has.
+        added: Ids the model did not know.
+        removed: Ids that are gone; they are predicted no more.
+        unscored: Those of `added` for which the model has nothing to make weights of; they are never predicted.
+    """
+
+    kept: list[str]
+    added: list[str]
+    removed: list[str]
+    unscored: list[str]
+
+    def lines(self) -> list[str]:
+        """The report, one line a fact."""
+        out = [f"{len(self.kept):,} labels kept, {_few('gone', self.removed)}, {_few('new', self.added)}"]
+        if self.unscored:
+            out.append(
+                f"{_few('cannot be predicted', self.unscored)}: this model has neither a label encoder nor lexical "
+                "weights, so a label needs training documents. Train anew to predict them."
+            )
+        return out
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def load_with_taxonomy(folder: str | Path, graph: LabelGraph) -> tuple[SavedModel, TaxonomyUpdate]:
+    """A model folder on a newer hierarchy; labels are matched by id.
+
+    Args:
+        folder: What `hgraph train` wrote.
+        graph: The newer hierarchy. Moved and renamed labels count as kept: the label encoder reads their new names and
+            places.
+
+    Raises:
+        ConfigError: `folder` is no model folder, or the hierarchies have no label in common.
+    """
+    saved = load_model(folder)
+    model, update = _updated(Path(folder), saved, graph)
+    frozen = model.freeze()
+    frozen.calibration.copy_(saved.model.calibration)
+    thresholds = _thresholds(saved, graph)
+    config = {**saved.config, "taxonomy": _taxonomy(graph)}
+    frozen.eval().requires_grad_(False)
+    return replace(saved, model=frozen, graph=graph, thresholds=thresholds, config=config), update
+
+
+def update_model(folder: str | Path, graph: LabelGraph, output: str | Path) -> TaxonomyUpdate:
+    """Write the model of `folder` on a newer hierarchy to a new model folder; arguments as `load_with_taxonomy`.
+
+    Raises:
+        ConfigError: `output` exists and is not empty, or one of the errors of :func:`load_with_taxonomy`.
+    """
+    output = Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output}: exists and is not an empty folder. Choose another name.")
+    saved = load_model(folder)
+    model, update = _updated(Path(folder), saved, graph)
+    scale, shift = saved.model.calibration.tolist()
+    output.mkdir(parents=True, exist_ok=True)
+    save_model(
+        output,
+        model,
+        graph=graph,
+        thresholds=_thresholds(saved, graph),
+        calibration=PlattScaling(scale, shift),
+        recipe=saved.recipe,
+        metrics={**saved.metrics, "updated": {"from": saved.config["taxonomy"], "to": _taxonomy(graph)}},
+        text_fields=saved.config["text_fields"],
+    )
+    return update
+
+
+def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[AlignmentModel, TaxonomyUpdate]:
+    old = saved.graph
+    known = old.id_to_index
+    source = np.array([known.get(label, -1) for label in graph.label_id])
+    if (source < 0).all():
+        raise ConfigError(
+            f"{folder}: the newer taxonomy has none of the model's {old.num_labels} labels ({old.label_id[0]!r}, ...). "
+            "Ids are compared, not names."
+        )
+    encoder = saved.model.text_encoder
+    model = build_model(saved.recipe, graph, encoder)
+    trained = build_model(saved.recipe, old, encoder)
+    state = load_training_state(folder)
+    trained.load_state_dict(state)
+    trained.eval()
+    model.eval()
+    rows = torch.from_numpy(source)
+    per_label = set(_label_parameters(model))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name not in per_label and not name.startswith("lexical_scorer."):
+                parameter.copy_(state[name])
+        for name in per_label:
+            _carry(model.get_parameter(name), state[name], rows)
+        added = np.flatnonzero(source < 0)
+        scored = _score_new_labels(model, trained, graph, rows) if len(added) else True
+        if model.lexical_scorer is not None and trained.lexical_scorer is not None:
+            _carry_lexical(model, trained.lexical_scorer, graph, rows)
+    gone = set(old.label_id) - set(graph.label_id)
+    new = [graph.label_id[index] for index in added]
+    update = TaxonomyUpdate(
+        kept=[label for label in graph.label_id if label in known],
+        added=new,
+        removed=[label for label in old.label_id if label in gone],
+        unscored=[] if scored or model.lexical_scorer is not None else new,
+    )
+    return model, update
+
+
+def _label_parameters(model: nn.Module) -> list[str]:
+    """Full names of the parameters with one row a label."""
+    found = []
+    for prefix, module in model.named_modules():
+        for name in getattr(module, "label_parameters", ()):
+            full = f"{prefix}.{name}"
+            if any(full == known for known, _ in model.named_parameters()):
+                found.append(full)
+    return found
+
+
+def _carry(target: Tensor, source: Tensor, rows: Tensor) -> None:
+    """Rows of kept labels; a new label starts at the mean of the kept ones, so its name and its place decide."""
+    kept = rows >= 0
+    if len(target) != len(rows):  # one number for all labels
+        target.copy_(source)
+        return
+    target[kept] = source[rows[kept]].to(target)
+    target[~kept] = source[rows[kept]].to(target).mean(0)
+
+
+def _score_new_labels(model: AlignmentModel, trained: AlignmentModel, graph: LabelGraph, rows: Tensor) -> bool:
+    """Weight and bias of new labels from their vectors; False where there are no vectors."""
+    if model.scorer is None:
+        return False
+    new, kept = rows < 0, rows >= 0
+    vectors, before = model.label_vectors(), trained.label_vectors()
+    weight, bias = getattr(model.scorer, "weight", None), model.scorer.bias
+    if weight is None:
+        return True  # the scorer reads label vectors
+    if vectors is None or before is None:
+        weight[new] = 0.0
+        # Beside a lexical scorer the n-grams decide, from the base rate of the neighbourhood.
+        floor = log_odds(torch.zeros(()))
+        for label in new.nonzero().flatten().tolist():
+            bias[label] = floor if model.lexical_scorer is None else bias[_relatives(graph, label, kept)].mean()
+        return False
+    targets = torch.cat([weight[kept], bias[kept, None]], dim=1)
+    fit = RidgeCV(alphas=RIDGE_ALPHAS).fit(before[rows[kept]].numpy(), targets.numpy())
+    made = torch.from_numpy(np.atleast_2d(fit.predict(vectors[new].numpy()))).to(weight)
+    weight[new], bias[new] = made[:, :-1], made[:, -1]
+    return True
+
+
+def _carry_lexical(model: AlignmentModel, trained: LexicalScorer, graph: LabelGraph, rows: Tensor) -> None:
+    """Lexical weights: kept labels keep theirs, a new one starts from its text and the weights above it."""
+    lexical = model.lexical_scorer
+    assert lexical is not None
+    kept, source = rows >= 0, rows[rows >= 0]
+    lexical.weight.zero_()
+    lexical.weight[:, kept] = trained.weight[:, source]
+    lexical.bias[kept] = trained.bias[source]
+    if kept.all():
+        return
+    texts = model.text_encoder.prepare(label_texts(graph, "name+description"))
+    own, above = _fit_lexical(lexical, graph, kept, texts)
+    # From the top down: the parents of a new label may be new.
+    for label in graph.topological_order[~kept.numpy()[graph.topological_order]].tolist():
+        columns, values = _sparse_row(texts, label)
+        parents = graph.parents[[label]].indices
+        if len(parents):
+            lexical.weight[:, label] = above * lexical.weight[:, parents].mean(1)
+        lexical.weight[columns, label] += own * values
+        # As it will be read back from a model folder.
+        stored = lexical.weight[:, label].half().float()
+        lexical.weight[:, label] = torch.where(stored.abs() < PRUNE_BELOW, 0.0, stored)
+        lexical.bias[label] = lexical.bias[_relatives(graph, label, kept)].mean()
+
+
+def _fit_lexical(lexical: LexicalScorer, graph: LabelGraph, kept: Tensor, texts: Sequence[Any]) -> tuple[float, float]:
+    """The mixture of a label's own text and its parents' weights that comes closest to the weights of kept labels.
+
+    Least squares in two coefficients, on at most `FIT_LABELS` labels that have a kept parent.
+    """
+    known = kept.numpy()
+    fitted = np.flatnonzero(known & (np.asarray(graph.parents @ known.astype(np.int64)) > 0))
+    products, target = np.zeros((2, 2)), np.zeros(2)
+    for label in fitted[:: max(1, len(fitted) // FIT_LABELS)].tolist():
+        parents = graph.parents[[label]].indices
+        parents = parents[known[parents]]
+        columns, values = _sparse_row(texts, label)
+        inherited, weight = lexical.weight[:, parents].mean(1), lexical.weight[:, label]
+        across = float(inherited[columns] @ values)
+        products += [[float(values @ values), across], [across, float(inherited @ inherited)]]
+        target += [float(weight[columns] @ values), float(weight @ inherited)]
+    own, share = np.linalg.lstsq(products, target, rcond=None)[0]
+    return float(own), float(share)
+
+
+def _sparse_row(texts: Sequence[Any], label: int) -> tuple[Tensor, Tensor]:
+    """Features of one label's text: columns and values."""
+    columns, values = texts[label]
+    return torch.as_tensor(columns).long(), torch.as_tensor(values)
+
+
+def _relatives(graph: LabelGraph, label: int, kept: Tensor) -> np.ndarray:
+    """Kept siblings of a label, else its kept parents, else all kept labels."""
+    parents = graph.parents[[label]].indices
+    siblings = np.unique(graph.children[parents].indices) if len(parents) else np.empty(0, dtype=np.int64)
+    for group in (siblings, parents):
+        found = group[kept.numpy()[group]] if len(group) else group
+        if len(found):
+            return found
+    return np.flatnonzero(kept.numpy())
+
+
+def _thresholds(saved: SavedModel, graph: LabelGraph) -> Thresholds:
+    """Thresholds of kept labels; new ones get the one that labels without documents had."""
+    known, per_label = saved.graph.id_to_index, saved.thresholds.per_label
+    if per_label is None:
+        return saved.thresholds
+    values = [per_label[known[label]] if label in known else saved.thresholds.value for label in graph.label_id]
+    return Thresholds.from_arrays(np.array(values), fallback=saved.thresholds.value)
+
+
+def _taxonomy(graph: LabelGraph) -> dict[str, object]:
+    return {"name": graph.title, "fingerprint": graph.fingerprint, "labels": graph.num_labels}
+
+
+def _few(what: str, labels: list[str]) -> str:
+    shown = ", ".join(labels[:EXAMPLES]) + (", ..." if len(labels) > EXAMPLES else "")
+    return f"{len(labels):,} {what}" + (f" ({shown})" if labels else "")
