@@ -50,6 +50,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/htla_head.py --json benchmarks/results/htla_head.json
 	$(BIN)/python benchmarks/predict_speed.py --json benchmarks/results/predict_speed.json
 	$(BIN)/python benchmarks/lexical_quality.py --json benchmarks/results/lexical_quality.json
+	$(BIN)/python benchmarks/graph.py --json benchmarks/results/graph.json
+	$(BIN)/python benchmarks/new_labels.py --json benchmarks/results/new_labels.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+NARROW = 8
+"""Frontiers of at most so many nodes are peeled node by node."""
 BLOCK_WORK = 1 << 22
 """Entries that one block of a large sparse product adds up."""
 
@@ -40,12 +42,36 @@ def longest_path_levels(parents: sp.csr_matrix, children: sp.csr_matrix) -> np.n
     level = np.zeros(len(missing), dtype=np.int64)
     frontier, depth = np.flatnonzero(missing == 0), 0
     while len(frontier):
+        if len(frontier) <= NARROW:
+            frontier, depth = _peel_narrow(children, missing, level, frontier, depth)
+            continue
         depth += 1
         level[frontier] = depth
         reached, counts = np.unique(gather_rows(children, frontier), return_counts=True)
         missing[reached] -= counts
         frontier = reached[missing[reached] == 0]
     return level
+
+
+def _peel_narrow(
+    children: sp.csr_matrix, missing: np.ndarray, level: np.ndarray, frontier: np.ndarray, depth: int
+) -> tuple[np.ndarray, int]:
+    """Peel while the frontier is narrow, node by node: a long chain is not worth an array operation a step."""
+    arrays: list[Any] = [children.indptr, children.indices, missing, level]
+    # Single numbers cost a third of what numpy takes for them.
+    starts, below, waiting, levels = [memoryview(array) for array in arrays]
+    nodes = frontier.tolist()
+    while 0 < len(nodes) <= NARROW:
+        depth += 1
+        found = []
+        for node in nodes:
+            levels[node] = depth
+            for child in below[starts[node] : starts[node + 1]]:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    found.append(child)
+        nodes = found
+    return np.array(sorted(nodes), dtype=np.int64), depth
 
 
 def find_cycle(parents: sp.csr_matrix, level: np.ndarray) -> list[int]:
@@ -76,6 +102,30 @@ def transposed(matrix: sp.csr_matrix) -> sp.csr_matrix:
     return sparse(columns.data, columns.indices, columns.indptr, (matrix.shape[1], matrix.shape[0]))
 
 
+def forest_closure(parent: np.ndarray, order: np.ndarray, level: np.ndarray) -> sp.csr_matrix:
+    """:func:`ancestor_closure` where no node has two parents: on one level all rows have the same length.
+
+    Args:
+        parent: parent of each node, -1 for a root, `[num_nodes]`.
+        order: nodes by level, `[num_nodes]`.
+        level: 1 + longest path from a root, `[num_nodes]`.
+    """
+    num_nodes, starts = len(order), _level_starts(level)
+    indptr = np.concatenate(([0], np.cumsum(level - 1)))
+    small = np.int32 if max(indptr[-1], num_nodes) <= np.iinfo(np.int32).max else np.int64
+    indptr, indices = indptr.astype(small), np.empty(indptr[-1], dtype=small)
+    place = np.empty(num_nodes, dtype=small)
+    place[order] = np.arange(num_nodes)
+    above = np.empty((starts[1], 0), dtype=small)
+    for depth, (first, stop) in enumerate(itertools.pairwise(starts[1:]), start=1):
+        rows = order[first:stop]
+        up = parent[rows]
+        above = np.column_stack([above[place[up] - starts[depth - 1]], up.astype(small)])
+        above.sort(axis=1)
+        indices[np.add.outer(indptr[rows], np.arange(depth, dtype=small))] = above
+    return sparse(np.ones(len(indices), dtype=bool), indices, indptr, (num_nodes, num_nodes))
+
+
 def ancestor_closure(parents: sp.csr_matrix, order: np.ndarray, level: np.ndarray) -> sp.csr_matrix:
     """Boolean CSR `[num_nodes, num_nodes]` of everything above each node, columns sorted.
 
@@ -88,11 +138,10 @@ def ancestor_closure(parents: sp.csr_matrix, order: np.ndarray, level: np.ndarra
         order: nodes by level, `[num_nodes]`.
         level: 1 + longest path from a root, `[num_nodes]`.
     """
-    num_nodes = len(order)
+    num_nodes, starts = len(order), _level_starts(level)
     rank = np.empty(num_nodes, dtype=np.int32)
     rank[order] = np.arange(num_nodes, dtype=np.int32)
     above = parents[order]
-    starts = np.concatenate(([0], np.cumsum(np.bincount(level)[1:])))
     # Rows in `order`: the ancestors of a node, and then the node itself, for the rows below it to inherit.
     indptr = np.zeros(num_nodes + 1, dtype=np.int32)
     indptr[: starts[1] + 1] = np.arange(starts[1] + 1)
@@ -104,30 +153,29 @@ def ancestor_closure(parents: sp.csr_matrix, order: np.ndarray, level: np.ndarra
         finished = sparse(ones[:end], indices[:end], indptr[: first + 1], (first, num_nodes))
         step = (ones[: high - low], rank[above.indices[low:high]], above.indptr[first : stop + 1] - low)
         found = sparse(*step, shape=(size, first)) @ finished
+        found.sort_indices()
         grown = end + found.nnz + size
         if grown > len(indices):
             if grown > np.iinfo(np.int32).max and indptr.dtype == np.int32:
                 indptr, indices = indptr.astype(np.int64), indices.astype(np.int64)
             indices = np.concatenate([indices, np.empty(max(grown, 2 * len(indices)) - len(indices), indices.dtype)])
             ones = np.ones(len(indices), dtype=bool)
-        rows = found.indptr.astype(np.int64) + np.arange(size + 1)
-        inherited = ones[: grown - end].copy()
-        inherited[rows[1:] - 1] = False
+        own = found.indptr[1:].astype(np.int64) + np.arange(size)  # where each row ends
+        inherited = np.ones(grown - end, dtype=bool)
+        inherited[own] = False
         part = indices[end:grown]
-        part[inherited], part[~inherited] = found.indices, order[first:stop]
-        indptr[first + 1 : stop + 1] = end + rows[1:]
-    return _in_label_order(indices[: indptr[-1]], indptr, order)
-
-
-def _in_label_order(indices: np.ndarray, indptr: np.ndarray, order: np.ndarray) -> sp.csr_matrix:
-    """Rows `order[i]` from rows `i`, each without its last entry; the columns come out sorted."""
-    shape = (len(order), len(order))
-    keep = np.ones(len(indices), dtype=bool)
+        part[inherited], part[own] = found.indices, order[first:stop]
+        indptr[first + 1 : stop + 1] = end + own + 1
+    keep = ones[: indptr[-1]]
     keep[indptr[1:] - 1] = False
-    indices = indices[keep]
-    indptr = indptr - np.arange(len(indptr), dtype=indptr.dtype)
-    below = transposed(sparse(np.ones(len(indices), dtype=bool), indices, indptr, shape))
-    return transposed(sparse(below.data, order.astype(below.indices.dtype)[below.indices], below.indptr, shape))
+    indices = indices[: indptr[-1]][keep]
+    bounds = indptr - np.arange(len(indptr), dtype=indptr.dtype)
+    return sparse(np.ones(len(indices), dtype=bool), indices, bounds, (num_nodes, num_nodes))[rank]
+
+
+def _level_starts(level: np.ndarray) -> np.ndarray:
+    """Where each level begins among the nodes ordered by level, and their number at the end."""
+    return np.concatenate(([0], np.cumsum(np.bincount(level)[1:])))
 
 
 def sorted_product(left: sp.csr_matrix, right: sp.csr_matrix) -> sp.csr_matrix:
@@ -212,6 +260,8 @@ class Structure(Derived):
     @cached_property
     def ancestors(self) -> sp.csr_matrix:
         """Row `l` lists all ancestors of `l`, without `l`."""
+        if self.edges.shape[1] == self.num_nodes - len(self.roots):
+            return forest_closure(self.primary_parent, self.order, self.level)
         return ancestor_closure(self.parents, self.order, self.level)
 
     @cached_property

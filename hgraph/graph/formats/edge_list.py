@@ -11,6 +11,7 @@ from hgraph.errors import TaxonomyError
 from hgraph.graph.files import PathLike, write_text
 from hgraph.graph.formats.builder import TaxonomyBuilder
 from hgraph.graph.formats.guards import check_ids_fit, one_line_end
+from hgraph.graph.formats.plain_edges import read_plain
 from hgraph.graph.formats.tables import Table, delimiter_of, find_columns, write_table
 from hgraph.graph.label_graph import LabelGraph
 
@@ -62,6 +63,9 @@ def read(path: PathLike, *, separator: str | None = None) -> LabelGraph:
         columns = {"parent": 0, "child": 1}
         _add(builder, table, *first)
     if columns == {"parent": 0, "child": 1} and table.width == 2:
+        graph = read_plain(path, delimiter=table.delimiter, header=not builder.ids)
+        if graph is not None:
+            return graph
         _read_pairs(builder, table, rows)
     else:
         _read_rows(builder, table, rows, columns)
