@@ -77,7 +77,7 @@ def _build(events: Iterator[Any], path: PathLike) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
-            value = Pairs([], event.start_mark.line + 1)
+            value = Pairs([], event.start_mark.line + 1 if event.start_mark else 0)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = []
         else:
