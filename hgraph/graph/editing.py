@@ -179,6 +179,8 @@ class Editing:
     def collapse_chains(self, *, keep: Keep = "bottom") -> LabelGraph:
         """Each chain of labels in which everyone is the only child of an only parent becomes one label.
 
+        A redundant edge that starts or ends in a chain goes with it, and so does a chain that this leaves.
+
         Args:
             keep: `"bottom"` keeps the most specific label of a chain, so no leaf is lost; `"top"` keeps the most
                 general one, so :meth:`carry_labels` leads documents of all its labels there.

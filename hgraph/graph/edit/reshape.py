@@ -43,7 +43,11 @@ def collapse_chains(graph: LabelGraph, keep: Keep = "bottom") -> LabelGraph:
     """Chains as one label each; see :meth:`Editing.collapse_chains`."""
     if keep not in ("bottom", "top"):
         raise ConfigError(f"'keep' must be 'bottom' or 'top', found {keep!r}.")
-    stays = np.ones(graph.num_labels, dtype=bool)
     end = 0 if keep == "bottom" else 1
-    stays[graph._structure.edges[end, only_children(graph._structure)]] = False
-    return restrict(graph, stays)
+    while True:
+        stays = np.ones(graph.num_labels, dtype=bool)
+        stays[graph._structure.edges[end, only_children(graph._structure)]] = False
+        size, graph = graph.num_labels, restrict(graph, stays)
+        # An edge that joining labels made redundant is gone, which may leave another chain.
+        if graph.num_labels == size or not len(graph._structure.edges[end, only_children(graph._structure)]):
+            return graph
