@@ -80,7 +80,7 @@ def load_with_taxonomy(folder: str | Path, graph: LabelGraph) -> tuple[SavedMode
     Raises:
         ConfigError: `folder` is no model folder, or the hierarchies have no label in common.
     """
-    saved = load_model(folder)
+    saved, graph = load_model(folder), _living(graph)
     model, update = _updated(Path(folder), saved, graph)
     frozen = model.freeze()
     frozen.calibration.copy_(saved.model.calibration)
@@ -99,7 +99,7 @@ def update_model(folder: str | Path, graph: LabelGraph, output: str | Path) -> T
     output = Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output}: exists and is not an empty folder. Choose another name.")
-    saved = load_model(folder)
+    saved, graph = load_model(folder), _living(graph)
     model, update = _updated(Path(folder), saved, graph)
     scale, shift = saved.model.calibration.tolist()
     output.mkdir(parents=True, exist_ok=True)
@@ -114,6 +114,11 @@ def update_model(folder: str | Path, graph: LabelGraph, output: str | Path) -> T
         text_fields=saved.config["text_fields"],
     )
     return update
+
+
+def _living(graph: LabelGraph) -> LabelGraph:
+    """The hierarchy without the tombstones of `LabelGraph.align`: these labels are gone."""
+    return graph.compact() if "tombstone" in graph else graph
 
 
 def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[AlignmentModel, TaxonomyUpdate]:

@@ -96,6 +96,12 @@ def test_updated_folder_is_a_model_folder(toy_runs, toy_graph, toy_corpora, kind
     assert (again.update.added, again.update.removed) == (["y"], ["new"])
 
 
+def test_tombstones_are_labels_that_are_gone(toy_runs, toy_graph):
+    newer = rebuilt(toy_graph, drop=["z"])
+    saved, update = load_with_taxonomy(toy_runs("lexical"), toy_graph.align(newer).graph)
+    assert update.removed == ["z"] and saved.graph.num_labels == newer.num_labels
+
+
 def test_thresholds_follow_their_labels(toy_runs, toy_graph, tmp_path):
     import json
     import shutil

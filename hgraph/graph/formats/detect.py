@@ -69,7 +69,8 @@ def _rdf_format(path: PathLike, head: str, extension: str) -> str:
     if OTHER_OWL.match(head):
         raise TaxonomyError(f"{path}: OWL in functional or Manchester syntax. Save it as RDF/XML or Turtle.")
     skos, owl = len(SKOS_TERM.findall(head)), len(OWL_TERM.findall(head))
-    if skos or owl or extension == ".owl":
+    # What declares entities is refused by either reader, with the reason.
+    if skos or owl or extension == ".owl" or "<!ENTITY" in head:
         return "skos" if skos >= owl and skos else "owl"
     raise TaxonomyError(
         f"{path}: neither SKOS (skos:Concept, skos:broader) nor OWL (rdfs:subClassOf) at the beginning. "

@@ -431,3 +431,10 @@ def test_a_missing_package_is_named(put, monkeypatch, key, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=rf'package \'{package}\': pip install "hgraph-text\[ontologies\]"'):
         read_taxonomy(put(NAMES[key], FORMATS[key].example))
+
+
+def test_entities_are_named_also_where_nothing_else_tells_the_format(tmp_path):
+    path = tmp_path / "bomb.rdf"
+    path.write_text('<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><r>&b;</r>')
+    with pytest.raises(TaxonomyError, match=r"bomb\.rdf:1: the DOCTYPE declares the entity 'a'"):
+        read_taxonomy(path)
