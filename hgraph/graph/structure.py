@@ -47,8 +47,14 @@ def longest_path_levels(parents: sp.csr_matrix, children: sp.csr_matrix) -> np.n
             continue
         depth += 1
         level[frontier] = depth
-        reached, counts = np.unique(gather_rows(children, frontier), return_counts=True)
-        missing[reached] -= counts
+        below = gather_rows(children, frontier)
+        if len(below) > len(missing) // 8:  # counting beats sorting
+            counts = np.bincount(below, minlength=len(missing))
+            missing -= counts
+            frontier = np.flatnonzero((counts > 0) & (missing == 0))
+            continue
+        reached, times = np.unique(below, return_counts=True)
+        missing[reached] -= times
         frontier = reached[missing[reached] == 0]
     return level
 
