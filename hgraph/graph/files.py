@@ -283,22 +283,28 @@ def write_text(path: PathLike, text: str, *, overwrite: bool = False) -> None:
     Raises:
         ConfigError: the file exists and `overwrite` is False, or the system refuses (permission, space, no folder).
     """
-    path = Path(path)
-    if os.path.isdir(path):
-        raise ConfigError(f"{path}: is a folder. Give the name of a file.")
-    device = os.path.exists(path) and not os.path.isfile(path)  # /dev/stdout is written to, never replaced
-    if os.path.exists(path) and not overwrite and not device:
-        raise ConfigError(f"{path}: the file exists. Choose another name or pass overwrite=True.")
+    check_target(path, overwrite=overwrite)
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
         wrong = text[error.start].encode("unicode_escape").decode()
         raise ConfigError(f"{path}: a text holds {wrong}, half a character that UTF-8 cannot write.") from None
-    if path.suffix.lower() == ".gz":
+    if Path(path).suffix.lower() == ".gz":
         data = gzip.compress(data, compresslevel=6, mtime=0)  # no time stamp: the same graph gives the same bytes
+    write_bytes(path, data, overwrite=overwrite)
+
+
+def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None:
+    """The same with bytes, as they are.
+
+    Raises:
+        ConfigError: the file exists and `overwrite` is False, or the system refuses (permission, space, no folder).
+    """
+    check_target(path, overwrite=overwrite)
+    path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        if device:
+        if os.path.exists(path) and not os.path.isfile(path):  # /dev/stdout is written to, never replaced
             path.write_bytes(data)
             return
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
@@ -311,3 +317,15 @@ def write_text(path: PathLike, text: str, *, overwrite: bool = False) -> None:
     finally:
         with contextlib.suppress(OSError):  # gone already when all went well
             os.unlink(temporary)
+
+
+def check_target(path: PathLike, *, overwrite: bool) -> None:
+    """Refuse, before any work, a target that is a folder or exists.
+
+    Raises:
+        ConfigError: it is a folder, or it is a file and `overwrite` is False.
+    """
+    if os.path.isdir(path):
+        raise ConfigError(f"{path}: is a folder. Give the name of a file.")
+    if os.path.isfile(path) and not overwrite:
+        raise ConfigError(f"{path}: the file exists. Choose another name or pass overwrite=True.")

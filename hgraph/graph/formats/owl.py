@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
-from hgraph.graph.files import PathLike, stem
-from hgraph.graph.formats.builder import TaxonomyBuilder
-from hgraph.graph.formats.rdf import (
-    OWL,
-    RDFS,
-    SCHEME_PREDICATES,
-    SKOS,
-    IriStyle,
-    check_absolute,
-    label_ids,
-    local_name,
-    read_statements,
-    vocabulary_title,
-)
+from hgraph.graph.files import PathLike
+from hgraph.graph.formats.rdf import OWL, RDFS, SCHEME_PREDICATES, SKOS, IriStyle, build_vocabulary, read_statements
 from hgraph.graph.label_graph import LabelGraph
 
 EXAMPLE = """\
@@ -33,8 +19,6 @@ PREDICATES = (
     *SCHEME_PREDICATES,
     *(RDFS + "subClassOf", RDFS + "comment", SKOS + "prefLabel", SKOS + "definition", DEFINITION, OWL + "deprecated"),
 )
-
-logger = logging.getLogger(__name__)
 
 
 def read(path: PathLike, *, language: str = "en", iri: IriStyle | None = None) -> LabelGraph:
@@ -57,20 +41,15 @@ def read(path: PathLike, *, language: str = "en", iri: IriStyle | None = None) -
     edges = list(dict.fromkeys((parent, child) for child, parent in statements.links(RDFS + "subClassOf")))
     found = statements.of_type([OWL + "Class", RDFS + "Class"])
     found.update(dict.fromkeys(label for edge in edges for label in edge))
-    found = {label: None for label in found if label not in TOP}
-    check_absolute(path, found)
-    gone = statements.deprecated() & found.keys()
-    names = statements.texts((RDFS + "label", SKOS + "prefLabel"), language)
-    texts = statements.texts((DEFINITION, SKOS + "definition", RDFS + "comment"), language)
-    title, license = vocabulary_title(statements, [OWL + "Ontology"], language)
-    builder = TaxonomyBuilder(path)
-    ids = label_ids((label for label in found if label not in gone), iri, path)
-    for label, short in ids.items():
-        builder.describe(builder.add(short), names.get(label) or local_name(label), texts.get(label, ""))
-    for parent, child in edges:
-        if parent in ids and child in ids:
-            builder.add_edge(ids[parent], ids[child])
-    out = builder.build(title=title or stem(path), license=license)
-    if gone:
-        logger.warning("%s: deprecated classes left out: %d", path, len(gone))
-    return out
+    return build_vocabulary(
+        statements,
+        path,
+        terms=[label for label in found if label not in TOP],
+        edges=edges,
+        names=(RDFS + "label", SKOS + "prefLabel"),
+        descriptions=(DEFINITION, SKOS + "definition", RDFS + "comment"),
+        scheme=OWL + "Ontology",
+        language=language,
+        iri=iri,
+        what="classes",
+    )

@@ -11,8 +11,12 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from hgraph.errors import ConfigError, TaxonomyError
-from hgraph.graph.files import MAX_BYTES, ByteSource, Lines, PathLike, read_head, suffix
+from hgraph.graph.files import MAX_BYTES, ByteSource, Lines, PathLike, read_head, stem, suffix
+from hgraph.graph.formats.builder import TaxonomyBuilder
 from hgraph.graph.formats.xml_scan import scan_xml
+from hgraph.graph.label_graph import LabelGraph
+
+logger = logging.getLogger(__name__)
 
 IriStyle = Literal["short", "full"]
 
@@ -273,3 +277,48 @@ def vocabulary_title(statements: Statements, kinds: Iterable[str], language: str
 
 
 SCHEME_PREDICATES = (RDF + "type", DCTERMS + "title", DC + "title", DCTERMS + "license", RDFS + "label")
+
+
+def build_vocabulary(
+    statements: Statements,
+    path: PathLike,
+    *,
+    terms: Iterable[str],
+    edges: Iterable[tuple[str, str]],
+    names: tuple[str, ...],
+    descriptions: tuple[str, ...],
+    scheme: str,
+    language: str,
+    iri: IriStyle | None,
+    what: str,
+) -> LabelGraph:
+    """The hierarchy of some terms; deprecated ones are left out and counted.
+
+    Args:
+        statements: of the file.
+        path: the file.
+        terms: IRIs of the labels.
+        edges: (parent, child) IRIs.
+        names: predicates of names, the first one first.
+        descriptions: predicates of descriptions.
+        scheme: type of what carries title and licence.
+        language: of names and descriptions.
+        iri: style of ids.
+        what: what a term is called, in the plural.
+    """
+    terms = dict.fromkeys(terms)
+    check_absolute(path, terms)
+    gone = statements.deprecated() & terms.keys()
+    name_of, text_of = statements.texts(names, language), statements.texts(descriptions, language)
+    title, license = vocabulary_title(statements, [scheme], language)
+    builder = TaxonomyBuilder(path)
+    ids = label_ids((term for term in terms if term not in gone), iri, path)
+    for term, label in ids.items():
+        builder.describe(builder.add(label), name_of.get(term) or local_name(term), text_of.get(term, ""))
+    for parent, child in edges:
+        if parent in ids and child in ids:
+            builder.add_edge(ids[parent], ids[child])
+    graph = builder.build(title=title or stem(path), license=license)
+    if gone:
+        logger.warning("%s: deprecated %s left out: %d", path, what, len(gone))
+    return graph

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from urllib.parse import quote
 
-from hgraph.graph.files import PathLike, stem, write_text
-from hgraph.graph.formats.builder import TaxonomyBuilder
+from hgraph.graph.files import PathLike, write_text
 from hgraph.graph.formats.edge_list import parents_in_order
 from hgraph.graph.formats.guards import check_ids_fit, one_line_end
 from hgraph.graph.formats.rdf import (
@@ -17,11 +15,8 @@ from hgraph.graph.formats.rdf import (
     SKOS,
     IriStyle,
     Statements,
-    check_absolute,
-    label_ids,
-    local_name,
+    build_vocabulary,
     read_statements,
-    vocabulary_title,
 )
 from hgraph.graph.label_graph import LabelGraph
 
@@ -39,8 +34,6 @@ PREDICATES = (
     *(SKOS + term for term in ("prefLabel", "definition", "scopeNote")),
     OWL + "deprecated",
 )
-
-logger = logging.getLogger(__name__)
 
 
 def read(path: PathLike, *, language: str = "en", iri: IriStyle | None = None) -> LabelGraph:
@@ -64,23 +57,18 @@ def read(path: PathLike, *, language: str = "en", iri: IriStyle | None = None) -
     edges = _edges(statements, "broader", "narrower") or _edges(statements, "broaderTransitive", "narrowerTransitive")
     found = statements.of_type([SKOS + "Concept"])
     found.update(dict.fromkeys(concept for edge in edges for concept in edge))
-    check_absolute(path, found)
-    gone = statements.deprecated() & found.keys()
-    names = statements.texts((SKOS + "prefLabel", RDFS + "label"), language)
-    texts = statements.texts((SKOS + "definition", SKOS + "scopeNote"), language)
-    title, license = vocabulary_title(statements, [SKOS + "ConceptScheme"], language)
-    builder = TaxonomyBuilder(path)
-    ids = label_ids((concept for concept in found if concept not in gone), iri, path)
-    for concept, label in ids.items():
-        name = names.get(concept) or local_name(concept)
-        builder.describe(builder.add(label), name, texts.get(concept, ""))
-    for parent, child in edges:
-        if parent in ids and child in ids:
-            builder.add_edge(ids[parent], ids[child])
-    out = builder.build(title=title or stem(path), license=license)
-    if gone:
-        logger.warning("%s: deprecated concepts left out: %d", path, len(gone))
-    return out
+    return build_vocabulary(
+        statements,
+        path,
+        terms=found,
+        edges=edges,
+        names=(SKOS + "prefLabel", RDFS + "label"),
+        descriptions=(SKOS + "definition", SKOS + "scopeNote"),
+        scheme=SKOS + "ConceptScheme",
+        language=language,
+        iri=iri,
+        what="concepts",
+    )
 
 
 def _edges(statements: Statements, broader: str, narrower: str) -> list[tuple[str, str]]:

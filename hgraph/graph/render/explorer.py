@@ -10,9 +10,8 @@ import numpy as np
 
 from hgraph.errors import ConfigError
 from hgraph.graph.checks.report import CheckReport
-from hgraph.graph.files import write_text
+from hgraph.graph.files import PathLike, check_target, write_text
 from hgraph.graph.render.counts import count_descendants, document_counts
-from hgraph.graph.render.output import PathLike, check_target
 
 if TYPE_CHECKING:
     from hgraph.graph.label_graph import LabelGraph

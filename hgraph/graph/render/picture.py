@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgraph.errors import ConfigError
+from hgraph.graph.files import PathLike, check_target, write_bytes
 from hgraph.graph.render.counts import document_counts
-from hgraph.graph.render.output import PathLike, check_target, write_bytes
 from hgraph.graph.render.tree import printable
 
 if TYPE_CHECKING:
