@@ -34,7 +34,7 @@ class CommunityFinder(nn.Module):
         graph = to_dense_graph(data.x, data.edge_index, data.batch, max_distance=MAX_DISTANCE)
         x, pairs = self.node_embedding(graph.x), self.distance_embedding(graph.distance)  # [B, n, C], [B, n, n, De]
         for block in self.blocks:
-            x, pairs = block(x, pairs, graph.mask)
+            x, pairs = block(x, None, pairs, graph.mask)
         return self.output(x[graph.mask])  # padding out, back to the order of data.x
 
 

@@ -29,6 +29,7 @@ from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, save_model
 from hgraph.models import AlignmentModel
+from hgraph.nn import LabelStructure, PairEncoding
 from hgraph.recipes.build import build_model
 from hgraph.scoring import LexicalScorer, log_odds
 
@@ -141,10 +142,15 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
     per_label = set(_label_parameters(model))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name not in per_label and not name.startswith("lexical_scorer."):
-                parameter.copy_(state[name])
+            before = state.get(name)
+            # Edges from further parents have vectors in their order; where the edges changed, they are drawn anew.
+            if name in per_label or name.startswith("lexical_scorer.") or before is None:
+                continue
+            if before.shape == parameter.shape:
+                parameter.copy_(before)
         for name in per_label:
             _carry(model.get_parameter(name), state[name], rows)
+        _carry_edges(model, trained, graph, old)
         added = np.flatnonzero(source < 0)
         scored = _score_new_labels(model, trained, graph, rows) if len(added) else True
         if model.lexical_scorer is not None and trained.lexical_scorer is not None:
@@ -179,6 +185,32 @@ def _carry(target: Tensor, source: Tensor, rows: Tensor) -> None:
         return
     target[kept] = source[rows[kept]].to(target)
     target[~kept] = source[rows[kept]].to(target).mean(0)
+
+
+def _carry_edges(model: nn.Module, trained: nn.Module, graph: LabelGraph, old: LabelGraph) -> None:
+    """Vectors of edges, by the ids of both ends; an edge that is new starts at the mean of all."""
+    before = {pair: number for number, pair in enumerate(_edge_names(old))}
+    rows = torch.tensor([before.get(pair, -1) for pair in _edge_names(graph)])
+    encodings = dict(trained.named_modules())
+    for name, module in model.named_modules():
+        known = encodings.get(name)
+        if not isinstance(module, PairEncoding) or not isinstance(known, PairEncoding):
+            continue
+        vectors, source = module.edge_embedding, known.edge_vectors()
+        if vectors is None or source is None:
+            continue
+        carried = torch.where((rows >= 0).unsqueeze(1), source[rows], source.mean(0))
+        vectors.weight.copy_(carried[: graph.num_labels])
+        if module.extra_edge_embedding is not None:
+            module.extra_edge_embedding.copy_(carried[graph.num_labels :])
+
+
+def _edge_names(graph: LabelGraph) -> list[tuple[str, str]]:
+    """Both ends of the edges in the order of their vectors; roots hang from nothing."""
+    structure, ids = LabelStructure.of(graph), [*graph.label_id, ""]
+    names = [(ids[parent], label) for parent, label in zip(structure.parent.tolist(), graph.label_id, strict=False)]
+    further = (structure.edge_number >= graph.num_labels).nonzero().squeeze(1)
+    return names + [(ids[parent], ids[child]) for parent, child in structure.edge_index[:, further].t().tolist()]
 
 
 def _score_new_labels(model: AlignmentModel, trained: AlignmentModel, graph: LabelGraph, rows: Tensor) -> bool:

@@ -1,6 +1,7 @@
 """A trained model on a newer hierarchy: kept labels score as before, new ones from vectors or names, gone ones vanish."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,31 @@ def test_the_same_hierarchy_in_another_order_scores_the_same(toy_runs, toy_graph
     assert not predictor.update.added and not predictor.update.removed
     expected = Predictor(folder).scores(texts).toarray()[:, toy_graph.indices(order)]
     np.testing.assert_allclose(predictor.scores(texts).toarray(), expected, atol=1e-5)
+
+
+def test_edges_keep_their_vectors_whatever_their_order(toy_recipes, toy_graph, toy_corpora, tmp_path):
+    """Where labels have several parents, the first of them depends on the order of the edges."""
+    pairs = [*edges_of(toy_graph), ("z", "A2"), ("z", "A1")]
+    names = dict(zip(toy_graph.label_id, toy_graph.name, strict=True))
+    graph = LabelGraph.from_edges(pairs, names=names)
+    recipe = toy_recipes["htla"].override(["epochs=1"])
+    corpora = {part: relabelled(toy_corpora[part], toy_graph, graph) for part in ("train", "val")}
+    train(recipe, graph, corpora["train"], corpora["val"], tmp_path / "run")
+    texts = toy_corpora["val"].texts
+    newer = LabelGraph.from_edges(pairs[::-1], names=names)
+    assert newer.label_id != graph.label_id
+    expected = Predictor(tmp_path / "run").scores(texts).toarray()[:, graph.indices(newer.label_id)]
+    found = Predictor(tmp_path / "run", taxonomy=newer).scores(texts).toarray()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # Edges take part: without one, scores differ.
+    fewer = LabelGraph.from_edges([pair for pair in pairs if pair != ("z", "A2")], nodes=newer.label_id, names=names)
+    without = Predictor(tmp_path / "run", taxonomy=fewer).scores(texts).toarray()
+    assert np.abs(without - expected).max() > 1e-4
+
+
+def relabelled(corpus, graph, other):
+    """The documents with the columns of another graph of the same labels."""
+    return replace(corpus, labels=corpus.labels[:, graph.indices(other.label_id)])
 
 
 @pytest.mark.parametrize("kind", KINDS)

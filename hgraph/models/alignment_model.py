@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hgraph.errors import ConfigError
 from hgraph.losses import BCELoss, ObjectiveList
 from hgraph.models.frozen_model import FrozenModel, sum_scores
-from hgraph.nn import LabelEncoder
+from hgraph.nn import CachedLabelEncoder, LabelEncoder
 from hgraph.scoring import LexicalScorer, Scorer
 from hgraph.text import TextEncoder, TextStates
 
@@ -29,6 +29,8 @@ class AlignmentModel(nn.Module):
             it, so that names receive gradient. None: the label encoder is called without features.
         lexical_scorer: Scores from the encoder's sparse features.
         objectives: What is minimised; by default BCE, summed over labels.
+        label_samples: With a :class:`hgraph.nn.CachedLabelEncoder`, a training step computes the labels of its
+            documents and so many drawn at random; the rest come from memory (default 1024).
 
     Shapes:
         - `text`: the tensors of `text_encoder.collate`.
@@ -51,6 +53,7 @@ class AlignmentModel(nn.Module):
         label_names: Sequence[str] | None = None,
         lexical_scorer: LexicalScorer | None = None,
         objectives: ObjectiveList | None = None,
+        label_samples: int = 1024,
     ) -> None:
         super().__init__()
         if scorer is None and lexical_scorer is None:
@@ -71,6 +74,7 @@ class AlignmentModel(nn.Module):
         self.scorer = scorer
         self.label_encoder = label_encoder
         self.lexical_scorer = lexical_scorer
+        self.label_samples = label_samples
         self.objectives = objectives or ObjectiveList([BCELoss(reduction="sum")])
         self._label_batch_names: list[str] = []
         if label_encoder is not None and label_names is not None:
@@ -79,17 +83,25 @@ class AlignmentModel(nn.Module):
                 self.register_buffer(f"label_{name}", value, persistent=False)
                 self._label_batch_names.append(name)
 
-    def label_vectors(self) -> Tensor | None:
-        """Label vectors [L, C], or None where the scorer works without."""
+    def label_vectors(self, labels: Tensor | None = None) -> Tensor | None:
+        """Label vectors [L, C], or None where the scorer works without.
+
+        With `labels` [B, L] of a training step, a label encoder with a memory computes those and some others.
+        """
         if self.label_encoder is None:
             return None
         batch = {name: getattr(self, f"label_{name}") for name in self._label_batch_names}
-        return self.label_encoder(self.text_encoder.embed(batch) if batch else None)
+        features = self.text_encoder.embed(batch) if batch else None
+        if labels is None or not self.training or not isinstance(self.label_encoder, CachedLabelEncoder):
+            return self.label_encoder(features)
+        wanted = labels.any(0)
+        wanted[torch.randperm(self.num_labels, device=labels.device)[: self.label_samples]] = True
+        return self.label_encoder(features, labels=wanted.nonzero().squeeze(1))
 
     def forward(self, text: Mapping[str, Tensor], labels: Tensor | None = None) -> dict[str, Any]:
         """Scores of all labels and, with `labels`, the loss; see the class for shapes."""
         states = self.text_encoder(**text)
-        vectors = self.label_vectors()
+        vectors = self.label_vectors(labels)
         scores = self.score(states, vectors)
         if labels is None:
             return {"logits": scores}

@@ -1,6 +1,7 @@
 """Recipe -> objects: the one place where names become classes."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ from hgraph.data.label_documents import label_texts
 from hgraph.graph import LabelGraph
 from hgraph.losses import BCELoss, Objective, ObjectiveList, SquaredHingeLoss, TLALoss, ZLPRLoss
 from hgraph.models import AlignmentModel
-from hgraph.nn import GPTransLabelEncoder, LabelEncoder, LearnedLabelEncoder, NameLabelEncoder
+from hgraph.nn import (
+    CachedLabelEncoder,
+    FeatureLabelEncoder,
+    GATLabelEncoder,
+    GPTransLabelEncoder,
+    GraphormerLabelEncoder,
+    LabelEncoder,
+    LearnedLabelEncoder,
+    NameLabelEncoder,
+    TreeSweepEncoder,
+)
 from hgraph.recipes import recipe as r
 from hgraph.scoring import AdditiveScorer, DotScorer, LexicalScorer, LinearScorer, Scorer
 from hgraph.text import BagTextEncoder, TextEncoder, TransformerTextEncoder
@@ -46,13 +57,14 @@ def build_model(recipe: r.Recipe, graph: LabelGraph, text_encoder: TextEncoder) 
         num_labels=num_labels,
         scorer=_scorer(recipe.scorer, num_labels, channels),
         label_encoder=_label_encoder(config, graph, channels),
-        label_names=label_texts(graph, config.text) if isinstance(config, r.Names | r.GPTrans) else None,
+        label_names=None if config is None or isinstance(config, r.Learned) else label_texts(graph, config.text),
         lexical_scorer=(
             LexicalScorer(text_encoder.num_features, num_labels, max_weights=recipe.lexical.max_weights)
             if recipe.lexical is not None and text_encoder.num_features
             else None
         ),
         objectives=ObjectiveList([(objective.weight, _objective(objective)) for objective in recipe.objectives]),
+        label_samples=getattr(config, "samples", 0),
     )
 
 
@@ -60,26 +72,41 @@ def _transformer_options(config: r.Transformer) -> dict[str, Any]:
     return {"pooling": config.pooling, "max_length": config.max_length, "dropout": config.dropout}
 
 
-def _label_encoder(
-    config: r.Learned | r.Names | r.GPTrans | None, graph: LabelGraph, channels: int
-) -> LabelEncoder | None:
+def _label_encoder(config: r.LabelEncoderOptions | None, graph: LabelGraph, channels: int) -> LabelEncoder | None:
     if config is None:
         return None
     if isinstance(config, r.Learned):
         return LearnedLabelEncoder(graph.num_labels, channels)
+    if isinstance(config, r.Features):
+        return FeatureLabelEncoder(
+            graph.num_labels,
+            channels,
+            text_channels=channels,
+            structure=graph if config.structure else None,
+            id_channels=config.id_channels or None,
+        )
     names = NameLabelEncoder(channels, channels, num_labels=graph.num_labels if config.ids else None)
     if isinstance(config, r.Names):
         return names
-    return GPTransLabelEncoder(
-        graph,
-        channels=channels,
-        edge_channels=config.edge_channels,
-        heads=config.heads,
-        layers=config.layers,
-        dropout=config.dropout,
-        node_encoder=names,
-        max_labels=config.max_labels,
-    )
+    return _graph_encoder(config, graph, channels, names)
+
+
+def _graph_encoder(
+    config: r.GAT | r.Graphormer | r.GPTrans | r.TreeSweep, graph: LabelGraph, channels: int, names: NameLabelEncoder
+) -> LabelEncoder:
+    """A label encoder on the hierarchy; its arguments have the names of the options."""
+    kinds = {
+        r.GAT: GATLabelEncoder,
+        r.Graphormer: GraphormerLabelEncoder,
+        r.GPTrans: GPTransLabelEncoder,
+        r.TreeSweep: TreeSweepEncoder,
+    }
+    elsewhere = ("name", "text", "ids", "cached", "refresh", "samples")
+    options = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in elsewhere}
+    encoder = kinds[type(config)](graph, channels=channels, node_encoder=names, **options)
+    if isinstance(config, r.TreeSweep) or not config.cached:
+        return encoder
+    return CachedLabelEncoder(encoder, refresh=config.refresh)
 
 
 def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, channels: int) -> Scorer | None:

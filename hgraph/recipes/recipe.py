@@ -10,19 +10,18 @@ from typing import Any, Literal
 import yaml
 
 from hgraph.errors import ConfigError
+from hgraph.recipes.checks import at_least, check_share
+from hgraph.recipes.label_encoder_options import (  # noqa: F401
+    GAT,
+    Features,
+    GPTrans,
+    Graphormer,
+    LabelEncoderOptions,
+    Learned,
+    Names,
+    TreeSweep,
+)
 from hgraph.recipes.schema import from_mapping, suggestion
-
-
-def _at_least(config: Any, least: int, *names: str) -> None:
-    for name in names:
-        if (getattr(config, name) or 0) < least:
-            bound = "not be negative" if least == 0 else f"be at least {least}"
-            raise ConfigError(f"'{name}' must {bound}, found {getattr(config, name)}.")
-
-
-def _check_dropout(config: Any) -> None:
-    if not 0 <= config.dropout < 1:
-        raise ConfigError(f"'dropout' must be a share from 0 to below 1, found {config.dropout}.")
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Bag:
     max_features: int = 200_000
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "channels", "char_ngrams")
-        _at_least(self, 1, "word_ngrams", "min_documents", "max_features")
-        _check_dropout(self)
+        at_least(self, 0, "channels", "char_ngrams")
+        at_least(self, 1, "word_ngrams", "min_documents", "max_features")
+        check_share(self, "dropout")
         if self.char_ngrams in (1, 2):
             raise ConfigError(f"'char_ngrams' must be 0 (none) or at least 3, found {self.char_ngrams}.")
 
@@ -56,42 +55,8 @@ class Transformer:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _at_least(self, 3, "max_length")  # two of them are special tokens
-        _check_dropout(self)
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A free vector a label."""
-
-    name: Literal["learned"] = "learned"
-
-
-@dataclass(frozen=True)
-class Names:
-    """Label vectors from label names."""
-
-    name: Literal["names"] = "names"
-    text: Literal["name", "name+description", "path"] = "name"
-    ids: bool = False
-
-
-@dataclass(frozen=True)
-class GPTrans:
-    """Graph attention over all pairs of labels; see :class:`hgraph.nn.GPTransLabelEncoder`."""
-
-    name: Literal["gptrans"] = "gptrans"
-    text: Literal["name", "name+description", "path"] = "name"
-    ids: bool = True
-    edge_channels: int = 30
-    heads: int = 12
-    layers: int = 1
-    dropout: float = 0.1
-    max_labels: int = 4000
-
-    def __post_init__(self) -> None:
-        _at_least(self, 1, "edge_channels", "heads", "layers", "max_labels")
-        _check_dropout(self)
+        at_least(self, 3, "max_length")  # two of them are special tokens
+        check_share(self, "dropout")
 
 
 @dataclass(frozen=True)
@@ -123,7 +88,7 @@ class Lexical:
     max_weights: int = 1_000_000_000
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "max_weights")
+        at_least(self, 1, "max_weights")
 
 
 @dataclass(frozen=True)
@@ -215,13 +180,12 @@ class Training:
     save_steps: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "epochs", "batch_size", "eval_batch_size", "gradient_accumulation")
-        _at_least(self, 0, "learning_rate", "head_learning_rate", "lexical_learning_rate", "weight_decay")
-        _at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed")
+        at_least(self, 1, "epochs", "batch_size", "eval_batch_size", "gradient_accumulation")
+        at_least(self, 0, "learning_rate", "head_learning_rate", "lexical_learning_rate", "weight_decay")
+        at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed")
         if self.seed >= 2**32:
             raise ConfigError(f"'seed' must be below 2**32, found {self.seed}.")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"'warmup' must be a share from 0 to below 1, found {self.warmup}.")
+        check_share(self, "warmup")
 
 
 @dataclass(frozen=True)
@@ -242,7 +206,7 @@ class Recipe:
     name: str
     description: str = ""
     text_encoder: Bag | Transformer = field(default_factory=Bag)
-    label_encoder: Learned | Names | GPTrans | None = None
+    label_encoder: LabelEncoderOptions | None = None
     scorer: Linear | Additive | Dot | None = field(default_factory=Linear)
     lexical: Lexical | None = None
     objectives: list[BCE | SquaredHinge | ZLPR | TLA] = field(default_factory=lambda: [BCE(reduction="sum")])
@@ -252,7 +216,7 @@ class Recipe:
         if not self.objectives:
             raise ConfigError("'objectives' must name at least one objective, found none.")
         for objective in self.objectives:
-            _at_least(objective, 0, "weight")
+            at_least(objective, 0, "weight")
         if self.scorer is None and self.lexical is None:
             raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
         if self.lexical is not None and not isinstance(self.text_encoder, Bag):

@@ -317,7 +317,7 @@ def test_wrong_setting(fails, train, setting, words):
         "label_encoder.layers=0",
         "label_encoder.edge_channels=0",
         "label_encoder.dropout=-1",
-        "label_encoder.max_labels=0",
+        "label_encoder.dense_limit=0",
         "text_encoder.max_length=0",
         "text_encoder.max_length=2",
         "text_encoder.dropout=1.5",
@@ -331,9 +331,10 @@ def test_wrong_setting_of_a_transformer(fails, train, bert_folder, setting):
     fails(*train(*options, "--set", setting))
 
 
-@pytest.mark.parametrize("setting", ["heads=3", "max_labels=2"])
+@pytest.mark.parametrize("setting", ["heads=3", "dense_limit=2"])
 def test_setting_that_does_not_fit_text_encoder_or_taxonomy(fails, train, bert_folder, setting):
     options = ["--recipe", "htla", "--text-encoder", bert_folder, "--set", f"label_encoder.{setting}"]
+    options += ["--set", "label_encoder.form=dense"]
     assert setting.split("=")[0] in fails(*train(*options), after_messages=True)
 
 

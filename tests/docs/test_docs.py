@@ -20,7 +20,11 @@ SECTIONS = {
     "transformer": r.Transformer,
     "learned": r.Learned,
     "names": r.Names,
+    "features": r.Features,
+    "gat": r.GAT,
+    "graphormer": r.Graphormer,
     "gptrans": r.GPTrans,
+    "tree_sweep": r.TreeSweep,
     "linear": r.Linear,
     "additive": r.Additive,
     "dot": r.Dot,
@@ -37,6 +41,7 @@ PAGES = [
     "docs/formats.md",
     "docs/hierarchy.md",
     "docs/inspect.md",
+    "docs/label-encoders.md",
     "docs/recipes.md",
     "docs/results.md",
     "docs/transforms.md",
@@ -133,3 +138,11 @@ def test_examples_of_the_documentation_run(page):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failed, run = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=flags)
     assert run > 5 and not failed
+
+
+def test_python_of_the_label_encoder_page_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", read("docs/label-encoders.md"), re.M | re.S)
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) >= 3 and names["vectors"].shape == (4, 64)

@@ -89,3 +89,10 @@ def test_label_graph_in_pyg(run):
 def test_changing_hierarchy(run):
     printed = run("05_changing_hierarchy.py")
     assert printed
+
+
+def test_attention_on_any_edges(run):
+    printed = run("06_attention_on_any_edges.py", "--graphs", "1500")
+    found = {name: float(value) for name, value in re.findall(r"^(\w+: \D+?) +(\d\.\d+)$", printed, re.M)}
+    assert found["nodes: GraphormerConv"] > found["nodes: majority of the neighbours"] + 0.3
+    assert found["edges: GPTransConv"] > found["edges: never followed"] + 0.05

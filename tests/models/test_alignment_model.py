@@ -9,7 +9,15 @@ from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.losses import BCELoss, ObjectiveList, TLALoss
 from hgraph.models import AlignmentModel, FrozenModel
-from hgraph.nn import GPTransLabelEncoder, LearnedLabelEncoder, NameLabelEncoder
+from hgraph.nn import (
+    CachedLabelEncoder,
+    GATLabelEncoder,
+    GPTransLabelEncoder,
+    GraphormerLabelEncoder,
+    LearnedLabelEncoder,
+    NameLabelEncoder,
+    TreeSweepEncoder,
+)
 from hgraph.scoring import AdditiveScorer, DotScorer, LexicalScorer, LinearScorer
 from hgraph.text import BagTextEncoder, TransformerTextEncoder
 
@@ -32,6 +40,8 @@ LABEL_ENCODERS = {
     "learned": lambda: LearnedLabelEncoder(L, D),
     "name": lambda: NameLabelEncoder(D, D),
     "gptrans": lambda: GPTransLabelEncoder(GRAPH, channels=D, heads=2, edge_channels=4, in_channels=D),
+    "graphormer": lambda: GraphormerLabelEncoder(GRAPH, channels=D, heads=2, in_channels=D),
+    "sweep": lambda: TreeSweepEncoder(GRAPH, channels=D, heads=2),
 }
 
 
@@ -219,3 +229,29 @@ def test_encoders_without_what_a_scorer_needs(make):
     model = make(label_names=None)
     with pytest.raises(ConfigError, match="NameLabelEncoder needs a feature vector a label"):
         model(batch_of(model))
+
+
+def test_a_memory_of_labels_computes_those_of_the_batch(make, monkeypatch):
+    asked = []
+    encode = CachedLabelEncoder.encode
+
+    def watch(self, features, labels):
+        asked.append(labels.tolist())
+        return encode(self, features, labels)
+
+    monkeypatch.setattr(CachedLabelEncoder, "encode", watch)
+    encoder = CachedLabelEncoder(GATLabelEncoder(GRAPH, channels=D, heads=2, dropout=0.0), refresh=1)
+    model = make(parts={"label_encoder": encoder}, label_samples=0).train()
+    model(batch_of(model), LABELS)["loss"].backward()
+    assert asked == [[0, 1, 2, 3]]  # the fourth document has all labels
+    model(batch_of(model, TEXTS[:2]), LABELS[:2])
+    assert asked[1:] == [[0, 1]]
+    model.label_samples = L
+    model(batch_of(model, TEXTS[:2]), LABELS[:2])
+    assert asked[2:] == [[0, 1, 2, 3]]
+    frozen = model.freeze()
+    plain = make(parts={"label_encoder": encoder.encoder}).eval()
+    plain.load_state_dict(
+        {name.replace("label_encoder.encoder.", "label_encoder."): v for name, v in model.state_dict().items()}
+    )
+    torch.testing.assert_close(frozen(batch_of(model)), plain(batch_of(model))["logits"], rtol=2e-3, atol=2e-3)

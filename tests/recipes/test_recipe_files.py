@@ -8,7 +8,16 @@ import torch
 from hgraph.errors import ConfigError
 from hgraph.recipes import Recipe, default_recipe, recipe_names, recipe_source
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters
-from hgraph.recipes.recipe import BCE, TLA, Additive, Bag, Dot, GPTrans, Learned, Lexical, Names, Training, Transformer
+from hgraph.recipes.label_encoder_options import (
+    GAT,
+    Features,
+    GPTrans,
+    Graphormer,
+    LabelEncoderOptions,
+    Names,
+    TreeSweep,
+)
+from hgraph.recipes.recipe import BCE, TLA, Additive, Bag, Dot, Lexical, Training, Transformer
 from hgraph.recipes.schema import from_mapping, suggestion
 
 
@@ -103,6 +112,10 @@ def test_parts_that_do_not_fit(changes, word):
         (lambda: Bag(dropout=1.0), "dropout"),
         (lambda: Transformer(max_length=2), "max_length"),
         (lambda: GPTrans(heads=0), "heads"),
+        (lambda: GAT(refresh=0), "refresh"),
+        (lambda: Graphormer(samples=-1), "samples"),
+        (lambda: TreeSweep(dropout=1.0), "dropout"),
+        (lambda: Features(id_channels=-1), "id_channels"),
         (lambda: TLA(temperature=0.0), "temperature"),
         (lambda: Lexical(max_weights=0), "max_weights"),
     ],
@@ -125,6 +138,13 @@ def test_suggestion_ends_the_sentence():
         ["label_encoder=names", "scorer=additive"],
         ["label_encoder=gptrans", "scorer=dot", "label_encoder.heads=2", "label_encoder.edge_channels=3"],
         ["label_encoder=names", "label_encoder.ids=true", "label_encoder.text=path", "scorer.name=linear"],
+        ["label_encoder=features", "label_encoder.id_channels=2", "scorer=dot"],
+        ["label_encoder=gat", "scorer=dot", "label_encoder.heads=2", "label_encoder.cached=true"],
+        ["label_encoder=gat", "scorer=dot", "label_encoder.faithful=true", "label_encoder.text=name+description"],
+        ["label_encoder=graphormer", "scorer=dot", "label_encoder.heads=2", "label_encoder.path=false"],
+        ["label_encoder=graphormer", "scorer=additive", "label_encoder.heads=2", "label_encoder.faithful=true"],
+        ["label_encoder=gptrans", "scorer=dot", "label_encoder.heads=2", "label_encoder.form=edges"],
+        ["label_encoder=tree_sweep", "scorer=dot", "label_encoder.heads=2"],
         ["lexical={}", "text_encoder.char_ngrams=3"],
         ["objectives=[{name: zlpr}, {name: squared_hinge, weight: 0.5}]"],
     ],
@@ -139,4 +159,4 @@ def test_every_axis_builds(toy_graph, settings):
     assert out["logits"].shape == (4, 9)
     out["loss"].backward()
     assert count_parameters(model) == sum(parameter.numel() for parameter in model.parameters())
-    assert isinstance(recipe.label_encoder, Learned | Names | GPTrans | None)
+    assert isinstance(recipe.label_encoder, LabelEncoderOptions | None)

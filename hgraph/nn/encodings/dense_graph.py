@@ -37,7 +37,7 @@ def to_dense_graph(x: Tensor, edge_index: Tensor, batch: Tensor | None = None, *
         >>> edge_index, batch = torch.tensor([[0, 1, 3], [1, 2, 4]]), torch.tensor([0, 0, 0, 1, 1])
         >>> graph = to_dense_graph(torch.randn(5, 8), edge_index, batch)
         >>> pair_state = torch.nn.Embedding(21, 4)(graph.distance)
-        >>> nodes, pair_state = GPTransBlock(8, 4, heads=2)(graph.x, pair_state, graph.mask)
+        >>> nodes, pair_state = GPTransBlock(8, 4, heads=2)(graph.x, None, pair_state, graph.mask)
         >>> nodes[graph.mask].shape  # back in the order of x
         torch.Size([5, 8])
     """

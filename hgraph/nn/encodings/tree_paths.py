@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hgraph.errors import TaxonomyError
+from hgraph.nn.encodings.graph_paths import GraphPaths, graph_path_mean
+from hgraph.nn.encodings.label_structure import LabelStructure
 
 
 class TreePaths(NamedTuple):
@@ -29,7 +30,7 @@ def tree_paths(edge_index: Tensor, num_nodes: int) -> TreePaths:
     """The paths between all pairs of labels of a tree or forest.
 
     A label with several parents is put under the first of them, in the order of the edges, so a hierarchy that is not
-    a tree is read as one; its edges to further parents lie on no path.
+    a tree is read as one; its edges to further parents lie on no path. :func:`graph_paths` reads it as it is.
 
     Args:
         edge_index: edges from parent to child, in any order; label ids need not follow the hierarchy.
@@ -49,13 +50,12 @@ def tree_paths(edge_index: Tensor, num_nodes: int) -> TreePaths:
         tensor([1, 2, 2, 1, 0])
     """
     device = edge_index.device
-    parent = _first_parent(edge_index, num_nodes)
-    levels = _tree_levels(parent)
-    depth = torch.zeros(num_nodes + 1, dtype=torch.long, device=device)
+    structure = LabelStructure(edge_index, num_nodes)
+    parent, depth = structure.parent.to(device), F.pad(structure.depth, (0, 1)).to(device)
+    by_depth = torch.argsort(depth[:num_nodes], stable=True).split(torch.bincount(depth)[1:].tolist())
     # Row and column L, the virtual root, are its own answer to everything and start the recursion.
     lca = torch.full((num_nodes + 1, num_nodes + 1), num_nodes, dtype=torch.int32, device=device)
-    for level, labels in enumerate(levels, start=1):
-        depth[labels] = level
+    for labels in by_depth:
         # Two labels, none of which is above the other, meet where the parent of the lower one meets the other.
         lca[labels] = lca[parent[labels]]
         lca[:, labels] = lca[:, parent[labels]]
@@ -71,21 +71,22 @@ def tree_paths(edge_index: Tensor, num_nodes: int) -> TreePaths:
     return TreePaths(depth, lca[:num_nodes, :num_nodes].contiguous(), pairs)
 
 
-def path_mean(weight: Tensor, paths: TreePaths) -> Tensor:
+def path_mean(weight: Tensor, paths: TreePaths | GraphPaths) -> Tensor:
     r"""The mean over the path between each pair of labels of a vector that each label (each edge) has.
 
     With :math:`p_i` the sum of the vectors from the root down to :math:`i`, computed once for each label,
 
     .. math:: \sum_{k \in \operatorname{path}(i, j)} w_k = p_i + p_j - 2 p_{\operatorname{lca}(i, j)}
 
-    so no path is ever written out. The mean over the empty path from a label to itself is zero.
+    so no path is ever written out. The mean over the empty path from a label to itself is zero. Where labels have
+    several parents and paths are those of :func:`graph_paths`, it is that of :func:`graph_path_mean`.
 
     Args:
         weight: the vectors :math:`w`.
-        paths: the paths, of :func:`tree_paths`.
+        paths: the paths, of :func:`tree_paths` or :func:`graph_paths`.
 
     Shapes:
-        - weight ``[L, C]``
+        - weight ``[L, C]``; of graphs ``[L + further edges, C]``
         - output ``[L, L, C]``
 
     Example:
@@ -95,6 +96,8 @@ def path_mean(weight: Tensor, paths: TreePaths) -> Tensor:
                 [2., 0., 3.],
                 [4., 3., 0.]])
     """
+    if isinstance(paths, GraphPaths):
+        return graph_path_mean(weight, paths)
     num_labels = weight.shape[0]
     label, above = paths.closure
     root_sum = weight.new_zeros(num_labels + 1, weight.shape[1]).index_add(0, label, weight[above])
@@ -103,32 +106,3 @@ def path_mean(weight: Tensor, paths: TreePaths) -> Tensor:
     length = depth.unsqueeze(1) + depth.unsqueeze(0) - 2 * paths.depth[paths.lca]
     # p_i + p_i - 2 p_i is zero in exact arithmetic and here: doubling is exact. Only the division needs care.
     return total / length.clamp(min=1).unsqueeze(-1)
-
-
-def _first_parent(edge_index: Tensor, num_nodes: int) -> Tensor:
-    """The first parent of each label in the order of the edges; ``num_nodes`` for roots and the virtual root."""
-    parents, children = edge_index
-    first = torch.full((num_nodes + 1,), edge_index.shape[1], device=edge_index.device)
-    position = torch.arange(edge_index.shape[1], device=edge_index.device)
-    first.scatter_reduce_(0, children, position, reduce="amin")
-    return torch.cat([parents, parents.new_tensor([num_nodes])])[first]
-
-
-def _tree_levels(parent: Tensor) -> list[Tensor]:
-    """The labels of each depth, from the roots down."""
-    num_nodes = len(parent) - 1
-    waiting = torch.arange(num_nodes, device=parent.device)
-    reached = torch.zeros_like(parent, dtype=torch.bool)
-    reached[num_nodes] = True
-    levels = []
-    while len(waiting):
-        ready = reached[parent[waiting]]
-        if not ready.any():
-            raise TaxonomyError(
-                f"'edge_index' contains a cycle among {len(waiting)} labels, for example label {int(waiting[0])}. "
-                "A hierarchy must not: remove one edge of the cycle."
-            )
-        levels.append(waiting[ready])
-        reached[levels[-1]] = True
-        waiting = waiting[~ready]
-    return levels

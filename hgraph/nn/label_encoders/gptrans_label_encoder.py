@@ -1,31 +1,51 @@
-"""Label vectors that know where their label stands in the hierarchy: GPTrans over all pairs of labels."""
+"""Label vectors that know where their label stands in the hierarchy: GPTrans over pairs of labels."""
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
-from hgraph.nn.encodings import DenseEdgeEncoding, TreePaths, hierarchy_distance, tree_paths
+from hgraph.nn.conv import EdgeBlocks
+from hgraph.nn.encodings import LabelEdges, LabelStructure, PairRows, label_edges
 from hgraph.nn.gptrans_block import GPTransBlock
-from hgraph.nn.label_encoders.label_encoder import LabelEncoder
+from hgraph.nn.label_encoders.memory import edge_memory, label_memory, pair_memory, warn_if_short
+from hgraph.nn.label_encoders.published import HTLABlock
+from hgraph.nn.label_encoders.transformer_label_encoder import (
+    Form,
+    TransformerLabelEncoder,
+    check_form,
+    source_and_target,
+)
+from hgraph.nn.transformer_block import Norm
+
+HTLA_DISTANCES = 19
+"""The largest distance that the table of HTLA tells apart."""
 
 
-class GPTransLabelEncoder(LabelEncoder):
+class GPTransLabelEncoder(TransformerLabelEncoder):
     r"""GPTrans (`arXiv 2305.11424 <https://arxiv.org/abs/2305.11424>`_) on a label hierarchy, as HTLA uses it.
 
     Each label starts from its features plus embeddings of its numbers of parents and of children; each pair of labels
-    from :class:`~hgraph.nn.DenseEdgeEncoding`. Blocks of graph propagation attention
-    (:class:`~hgraph.nn.GPTransBlock`) update both, and a last LayerNorm gives the label vectors.
+    from its distance and the edges between (the maths of :class:`~hgraph.nn.DenseEdgeEncoding`). Blocks of graph
+    propagation attention (:class:`~hgraph.nn.GPTransBlock`) update both, and a last LayerNorm gives the label vectors.
 
     Changed against HTLA (`arXiv 2409.00788 <https://arxiv.org/abs/2409.00788>`_), whose program lost parts of GPTrans:
-    pair states are not scrambled between pairs; the blocks have their pre-norm and residuals; pair states are carried
+    pair states are not scrambled between pairs; the blocks have residuals and normalisation; pair states are carried
     from block to block; degrees are encoded. Label ids play no part: permuting the labels permutes the result.
 
-    Time and memory grow with the square of the number of labels, hence ``max_labels``.
+    The form says which pairs there are:
+
+    - ``dense``: all, in one tensor. Time and memory grow with the square of the number of labels.
+    - ``all_pairs``: all, their states computed a few rows at a time. Memory is linear, time grows with the square.
+      There is nowhere to keep updated states, so it is a form of a single layer.
+    - ``edges``: those of :func:`~hgraph.nn.label_edges`, which start from their kind and the difference of levels. Time
+      and memory are linear. Only this form can compute some ``labels`` without the others.
+    - ``auto``: up to ``dense_limit`` labels all pairs (one layer on a tree ``all_pairs``, else ``dense``), above it
+      ``edges``.
 
     Args:
-        graph: the hierarchy, anything with ``edge_index`` (from parent to child) and ``num_nodes``.
+        graph: the hierarchy, a :class:`~hgraph.nn.LabelStructure` or anything with ``edge_index`` (from parent to
+            child) and ``num_nodes``.
         channels: the width of a label vector (default 768).
         edge_channels: the width of a pair state (default 30).
         heads: the number of attention heads (default 12).
@@ -38,26 +58,30 @@ class GPTransLabelEncoder(LabelEncoder):
             the place of ``in_channels``.
         ffn_ratio: the width of the feed-forward networks in multiples of ``channels`` (default 1).
         max_degree: more parents or children than this count as this many (default 64); ``None`` leaves degrees out.
-        max_labels: the largest number of labels that is taken on (default 4000).
+        norm: where the LayerNorms of the blocks are, ``"pre"`` (default) or ``"post"``.
+        form: see above (default ``"auto"``).
+        dense_limit: the largest number of labels of the form ``dense`` (default 4000).
+        all_pairs_limit: the largest number of labels of the form ``all_pairs`` (default 50,000).
+        edges: the edges of the form ``edges``, made by :func:`~hgraph.nn.label_edges` with options of your own.
+        faithful: the layer of HTLA's program (:class:`~hgraph.nn.label_encoders.published.HTLABlock`), to compare with
+            published numbers. The form is ``dense``; ``ffn_ratio``, ``max_degree``, ``max_distance`` and ``norm`` play
+            no part.
 
     Shapes:
-        - features ``[L, in_channels]``
-        - output ``[L, channels]``
+        - features ``[L, in_channels]``, labels ``[S]`` or ``None``
+        - output ``[L, channels]``, or ``[S, channels]`` with ``labels``
 
     Example:
+        >>> import torch
         >>> from torch_geometric.data import Data
         >>> graph = Data(edge_index=torch.tensor([[0, 0], [1, 2]]), num_nodes=4)
         >>> encoder = GPTransLabelEncoder(graph, channels=16, heads=2, in_channels=8)
         >>> encoder(torch.randn(4, 8)).shape
         torch.Size([4, 16])
+        >>> encoder = GPTransLabelEncoder(graph, channels=16, heads=2, layers=2, form="edges")
+        >>> encoder(torch.randn(4, 16), labels=torch.tensor([3, 1])).shape
+        torch.Size([2, 16])
     """
-
-    num_labels: int
-    distance: Tensor
-    depth: Tensor
-    lca: Tensor
-    closure: Tensor
-    degrees: Tensor
 
     def __init__(
         self,
@@ -73,88 +97,73 @@ class GPTransLabelEncoder(LabelEncoder):
         node_encoder: nn.Module | None = None,
         ffn_ratio: float = 1.0,
         max_degree: int | None = 64,
-        max_labels: int = 4000,
+        norm: Norm = "pre",
+        form: Form = "auto",
+        dense_limit: int = 4000,
+        all_pairs_limit: int = 50_000,
+        edges: LabelEdges | None = None,
+        faithful: bool = False,
     ) -> None:
-        num_labels = int(graph.num_nodes)
-        super().__init__(num_labels, channels)
-        if num_labels > max_labels:
-            size = pair_memory(num_labels, edge_channels=edge_channels, heads=heads, layers=layers) / 2**30
-            raise ConfigError(
-                f"'graph' has {num_labels} labels, but GPTransLabelEncoder works on all pairs of labels and takes at "
-                f"most max_labels={max_labels}: a training step would hold about {size:.1f} GiB of pairs. Use "
-                "NameLabelEncoder or LearnedLabelEncoder, whose cost is linear, or raise 'max_labels'."
-            )
-        if node_encoder is not None and in_channels is not None:
-            raise ConfigError("'in_channels' and 'node_encoder' exclude each other: pass one of them.")
-        if getattr(node_encoder, "channels", channels) != channels:
-            raise ConfigError(f"'node_encoder' must have channels={channels}, but got {node_encoder!r}.")
+        structure = LabelStructure.of(graph)
+        num_labels = structure.num_labels
         if layers < 1:
             raise ConfigError(f"'layers' must be at least 1, but got {layers}.")
-        self.in_channels = in_channels or channels
-        self.max_degree = max_degree
-        self._cache_structure(graph.edge_index, max_distance)
-        self.node_encoder = node_encoder
-        self.projection = None if in_channels is None else nn.Linear(in_channels, channels)
-        # One table for parents and, behind it, one for children.
-        self.degree_embedding = None if max_degree is None else nn.Embedding(2 * (max_degree + 1), channels)
-        self.input_norm = nn.LayerNorm(channels)
-        self.input_dropout = nn.Dropout(dropout)
-        self.edge_encoding = DenseEdgeEncoding(num_labels, edge_channels, max_distance=max_distance)
-        self.blocks = nn.ModuleList(
-            GPTransBlock(channels, edge_channels, heads=heads, dropout=dropout, ffn_ratio=ffn_ratio)
-            for _ in range(layers)
+        memory = {
+            "dense": pair_memory(num_labels, channels=channels, state_channels=edge_channels, layers=layers),
+            "all_pairs": label_memory(num_labels, channels=channels, layers=layers),
+        }
+        if faithful:
+            if form not in ("auto", "dense"):
+                raise ConfigError(f"'form' must be 'dense' with faithful=True, but got {form!r}.")
+            form, max_distance = "dense", HTLA_DISTANCES
+        elif form == "auto":
+            over_pairs: Form = "all_pairs" if layers == 1 and structure.is_tree else "dense"
+            form = over_pairs if edges is None and num_labels <= dense_limit else "edges"
+        limits = {"dense": dense_limit, "all_pairs": all_pairs_limit}
+        check_form(form, edges, num_labels, limits, memory, type(self).__name__)
+        if form == "all_pairs" and layers > 1:
+            raise ConfigError(
+                f"'form' must not be 'all_pairs' with layers={layers}: later layers read updated states of all pairs, "
+                "which this form does not keep. Use 'dense' or 'edges'."
+            )
+        super().__init__(
+            structure,
+            channels=channels,
+            state_channels=edge_channels,
+            form=form,
+            dropout=dropout,
+            max_distance=max_distance,
+            path=True,
+            in_channels=in_channels,
+            node_encoder=node_encoder,
+            max_degree=max_degree,
+            edges=label_edges(graph) if form == "edges" and edges is None else edges,
+            plain=faithful,
         )
-        self.output_norm = nn.LayerNorm(channels)
+        last = layers - 1
+        self.blocks = nn.ModuleList(
+            HTLABlock(channels, edge_channels, heads=heads, dropout=dropout, last=number == last)
+            if faithful
+            else GPTransBlock(
+                channels,
+                edge_channels,
+                heads=heads,
+                dropout=dropout,
+                ffn_ratio=ffn_ratio,
+                norm=norm,
+                update_edges=number < last,
+            )
+            for number in range(layers)
+        )
+        if isinstance(self.edges, EdgeBlocks):
+            memory["edges"] = edge_memory(
+                num_labels, self.edges.num_edges, channels=channels, state_channels=edge_channels, layers=layers
+            )
+        warn_if_short(memory[form], f"{type(self).__name__} with form={form!r} on {num_labels} labels")
         self.reset_parameters()
 
-    def _cache_structure(self, edge_index: Tensor, max_distance: int) -> None:
-        """Compute once what depends on the graph alone. It follows from the graph, so checkpoints leave it out."""
-        paths = tree_paths(edge_index, self.num_labels)
-        distance = hierarchy_distance(edge_index, self.num_labels, max_distance=max_distance)
-        top = self.max_degree or 0
-        parents, children = (
-            torch.bincount(edge_index[end], minlength=self.num_labels).clamp(max=top) for end in (1, 0)
-        )
-        structure = {
-            "distance": distance.int(),
-            "degrees": torch.stack([parents, children + top + 1]),
-            **paths._asdict(),
-        }
-        for name, value in structure.items():
-            self.register_buffer(name, value, persistent=False)
-
-    def reset_parameters(self) -> None:
-        """Draw new parameters, those of ``node_encoder`` excepted."""
-        for module in (self.projection, self.input_norm, self.edge_encoding, *self.blocks, self.output_norm):
-            if module is not None:
-                module.reset_parameters()
-        if self.degree_embedding is not None:
-            nn.init.normal_(self.degree_embedding.weight, std=0.02)
-
-    def forward(self, features: Tensor | None = None) -> Tensor:
-        """The vector of each label."""
-        if self.node_encoder is not None:
-            x = self.node_encoder(features)
-        else:
-            x = self.require_features(features, self.in_channels)
-            x = x if self.projection is None else self.projection(x)
-        if self.degree_embedding is not None:
-            x = x + self.degree_embedding(self.degrees).sum(0)
-        x = self.input_dropout(self.input_norm(x))  # [L, C]
-        pair_state = self.edge_encoding(self.distance, TreePaths(self.depth, self.lca, self.closure))  # [L, L, De]
-        for block in self.blocks:
-            x, pair_state = block(x, pair_state)
-        return self.output_norm(x)
-
-
-def pair_memory(num_labels: int, *, edge_channels: int, heads: int, layers: int) -> int:
-    """About how many bytes of float32 pair tensors a training step of GPTrans holds.
-
-    A layer keeps four tensors of the width of the pair state (old, update, softmax, product) and four of the width of
-    the heads (logits, softmax, dropout, sum) for its backward pass.
-
-    Example:
-        >>> pair_memory(1000, edge_channels=30, heads=12, layers=1)
-        672000000
-    """
-    return 4 * 4 * (edge_channels + heads) * layers * num_labels**2
+    def layer(
+        self, number: int, x: Tensor, edges: Tensor | EdgeBlocks | None, edge_attr: Any, num_targets: int
+    ) -> tuple[Tensor, Tensor | PairRows]:
+        """See :class:`~hgraph.nn.EdgeLabelEncoder`."""
+        return self.blocks[number](source_and_target(x, num_targets), edges, edge_attr)

@@ -12,15 +12,21 @@ class LabelEncoder(nn.Module, ABC):
     """Base of the label encoders: one vector a label, from features of the labels or from nothing.
 
     A label encoder is called as ``encoder(features)`` and takes any features of the labels, usually vectors of their
-    names; :class:`~hgraph.nn.LearnedLabelEncoder` needs none.
+    names; :class:`~hgraph.nn.LearnedLabelEncoder` needs none. Models take ``None`` in place of a label encoder: that is
+    the ablation in which labels are nothing but rows of the scorer.
+
+    With ``labels`` only some labels are asked for, which is what makes a training step on a large hierarchy cheap. The
+    result is that of these rows of the full pass. Encoders whose labels inform each other all at once compute the full
+    pass for it; the others say so.
 
     Args:
         num_labels: the number of labels, or ``None`` where the encoder takes any number.
         channels: the width of a label vector.
 
     Shapes:
-        - features ``[L, in_channels]`` or ``None``
-        - output ``[L, channels]``
+        - features ``[L, in_channels]`` or ``None``, of all labels in any case
+        - labels ``[S]``, without repetitions, or ``None`` for all
+        - output ``[L, channels]``, or ``[S, channels]`` with ``labels``
     """
 
     label_parameters: ClassVar[tuple[str, ...]] = ()
@@ -35,8 +41,8 @@ class LabelEncoder(nn.Module, ABC):
         self.channels = channels
 
     @abstractmethod
-    def forward(self, features: Tensor | None = None) -> Tensor:
-        """The vector of each label."""
+    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """The vector of each label, or of each of ``labels``."""
 
     def require_features(self, features: Tensor | None, in_channels: int) -> Tensor:
         """The features, or an error that says which shape they must have."""
@@ -47,3 +53,8 @@ class LabelEncoder(nn.Module, ABC):
         if features.dim() != 2 or features.shape[1] != in_channels or wrong_rows:
             raise ConfigError(f"'features' must have shape {expected}, but got {list(features.shape)}.")
         return features
+
+
+def chosen_rows(rows: Tensor, labels: Tensor | None) -> Tensor:
+    """The rows of ``labels``, or all."""
+    return rows if labels is None else rows[labels]

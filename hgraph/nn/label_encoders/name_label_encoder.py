@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from hgraph.nn.label_encoders.label_encoder import LabelEncoder
+from hgraph.nn.label_encoders.label_encoder import LabelEncoder, chosen_rows
 
 
 class NameLabelEncoder(LabelEncoder):
@@ -22,8 +22,8 @@ class NameLabelEncoder(LabelEncoder):
             encoder takes any number of labels.
 
     Shapes:
-        - features ``[L, in_channels]``
-        - output ``[L, channels]``
+        - features ``[L, in_channels]``, labels ``[S]`` or ``None``
+        - output ``[L, channels]``, or ``[S, channels]`` with ``labels``
 
     Example:
         >>> NameLabelEncoder(in_channels=6, channels=4)(torch.randn(3, 6)).shape
@@ -47,7 +47,9 @@ class NameLabelEncoder(LabelEncoder):
         if self.id_embedding is not None:
             nn.init.normal_(self.id_embedding, std=0.02)
 
-    def forward(self, features: Tensor | None = None) -> Tensor:
-        """The vector of each label."""
-        vectors = self.projection(self.require_features(features, self.in_channels))
-        return self.norm(vectors if self.id_embedding is None else vectors + self.id_embedding)
+    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """The vector of each label, or of each of ``labels``."""
+        vectors = self.projection(chosen_rows(self.require_features(features, self.in_channels), labels))
+        if self.id_embedding is not None:
+            vectors = vectors + chosen_rows(self.id_embedding, labels)
+        return self.norm(vectors)

@@ -1,0 +1,19 @@
+"""Bounds of the options of a recipe."""
+
+from typing import Any
+
+from hgraph.errors import ConfigError
+
+
+def at_least(config: Any, least: int, *names: str) -> None:
+    """Raise an error where an option is below `least`; None counts as zero."""
+    for name in names:
+        if (getattr(config, name) or 0) < least:
+            bound = "not be negative" if least == 0 else f"be at least {least}"
+            raise ConfigError(f"'{name}' must {bound}, found {getattr(config, name)}.")
+
+
+def check_share(config: Any, name: str) -> None:
+    """Raise an error where an option is no share from 0 to below 1."""
+    if not 0 <= getattr(config, name) < 1:
+        raise ConfigError(f"'{name}' must be a share from 0 to below 1, found {getattr(config, name)}.")
