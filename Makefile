@@ -52,6 +52,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/lexical_quality.py --json benchmarks/results/lexical_quality.json
 	$(BIN)/python benchmarks/graph.py --json benchmarks/results/graph.json
 	$(BIN)/python benchmarks/new_labels.py --json benchmarks/results/new_labels.json
+	$(BIN)/python benchmarks/label_encoders.py --json benchmarks/results/label_encoders.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

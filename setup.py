@@ -11,10 +11,12 @@ VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "hgraph" / "version.py").r
 CPU = ["faiss-cpu>=1.9"]
 ONTOLOGIES = ["obonet>=1.0", "rdflib>=7.0"]
 PLOT = ["matplotlib>=3.8"]
+ONNX = ["onnx>=1.23", "onnxruntime>=1.31", "onnxscript>=0.7"]
 TEST = [
     *CPU,
     *ONTOLOGIES,
     *PLOT,
+    *ONNX,
     "hypothesis>=6.100",
     "import-linter>=2.0",
     "mypy>=1.10",
@@ -68,7 +70,8 @@ setup(
         "gpu": ["faiss-gpu>=1.7"],
         "ontologies": ONTOLOGIES,
         "plot": PLOT,
-        "all": [*CPU, *ONTOLOGIES, *PLOT],
+        "onnx": ONNX,
+        "all": [*CPU, *ONTOLOGIES, *PLOT, *ONNX],
         "test": TEST,
         "dev": [*TEST, "pre-commit>=3.7"],
     },

@@ -34,7 +34,7 @@ def export_onnx(
     States of pairs that do not depend on features are constants in the file where labels have several parents: the
     search for their paths has no ONNX form. Of a :class:`~hgraph.nn.CachedLabelEncoder`, the encoder inside is written.
 
-    Needs ``pip install onnx onnxscript onnxruntime``.
+    Needs ``pip install "hgraph-text[onnx]"``.
 
     Args:
         encoder: the label encoder, or any module from one tensor to one tensor.
@@ -51,7 +51,7 @@ def export_onnx(
     """
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"export_onnx needs {' and '.join(missing)}: pip install onnx onnxscript onnxruntime.")
+        raise ConfigError(f"export_onnx needs {' and '.join(missing)}: pip install \"hgraph-text[onnx]\".")
     path = Path(path)
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"'path' must be a file in a folder that exists, but got {str(path)!r}.")

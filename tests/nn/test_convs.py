@@ -70,6 +70,7 @@ LAYERS = pytest.mark.parametrize("layer", list(REFERENCES), ids=["gptrans", "gra
 def tiny_blocks(monkeypatch):
     """Blocks of one row or a few edges, each computed twice."""
     monkeypatch.setattr(attention, "CPU_BLOCK_BYTES", 1)
+    monkeypatch.setattr(attention, "CPU_BLOCK_ROWS", 1)
     monkeypatch.setattr(block_propagation, "CPU_BLOCK_BYTES", 400)
     monkeypatch.setattr(block_propagation, "KEEP_BYTES", 0)
 

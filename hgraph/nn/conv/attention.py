@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.conv.edge_blocks import EdgeBlocks
-from hgraph.nn.conv.row_attention import RowAttention, RowPlan, attend_blocks, write_blocks
+from hgraph.nn.conv.row_attention import RowAttention, RowPlan, attend_all, attend_blocks
 from hgraph.nn.encodings.pair_rows import PairRows, needs_gradient, row_blocks
 
 CPU_BLOCK_BYTES = 16 * 2**20
+CPU_BLOCK_ROWS = 64
+"""Blocks of fewer targets make slow products of matrices."""
+MOST_BLOCK_BYTES = 256 * 2**20
 CUDA_BLOCK_BYTES = 512 * 2**20
 
 
@@ -56,18 +59,20 @@ def attend_rows(
     num_nodes = query.shape[-2]
     tensors = () if bias is None else bias.tensors()
     linear = () if expand is None else (expand.weight, expand.bias)
-    width = query.shape[-3] + (0 if expand is None else 2 * expand.out_features)
+    # Tensors of the width of heads and of pair states that a block holds at a time.
+    width = 4 * query.shape[-3] + (0 if expand is None else 3 * expand.out_features)
     row_bytes = query[..., 0, 0, 0].numel() * num_nodes * width * query.element_size()
-    blocks = row_blocks(num_nodes, row_bytes, CUDA_BLOCK_BYTES if query.is_cuda else CPU_BLOCK_BYTES)
+    cpu_bytes = max(CPU_BLOCK_BYTES, min(CPU_BLOCK_ROWS * row_bytes, MOST_BLOCK_BYTES))
+    blocks = row_blocks(num_nodes, row_bytes, CUDA_BLOCK_BYTES if query.is_cuda else cpu_bytes)
 
     plan = RowPlan(blocks, bias, mask, dropout, keep_pairs, len(linear))
     inputs = (plan, query, key, value, *linear, *tensors)
     if len(blocks) == 1 or torch.compiler.is_compiling():
-        outputs = attend_blocks(*inputs)
+        outputs = attend_all(*inputs)
     elif needs_gradient(*inputs[1:]):
         outputs = RowAttention.apply(*inputs)
     else:
-        outputs = write_blocks(*inputs)
+        outputs = attend_blocks(*inputs)
     nodes, message, pairs = outputs
     return Attended(nodes.transpose(-3, -2), message, pairs)
 

@@ -1,10 +1,13 @@
 """States of all pairs of labels that are computed a few rows at a time, when attention asks for them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from hgraph.nn.workspace import Workspace
 
 
 class PairRows(ABC):
@@ -39,6 +42,41 @@ class PairRows(ABC):
         Shapes:
             - output ``[K, stop - start, n]``
         """
+
+    def add_rows(self, total: Tensor, start: int, stop: int, tensors: Sequence[Tensor], workspace: Workspace) -> None:
+        """Add :meth:`rows` to ``total [*, H, stop - start, n]`` in place, without a record; ``K`` is ``H`` or 1."""
+        total += self.rows(start, stop, *tensors)
+
+    def add_gradients(
+        self,
+        back: Tensor,
+        start: int,
+        stop: int,
+        tensors: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        workspace: Workspace,
+    ) -> None:
+        """Add to the gradients of `tensors` what comes back to :meth:`add_rows`.
+
+        Args:
+            back: the gradient of the total.
+            start: the first target.
+            stop: the target after the last.
+            tensors: as :meth:`rows` got them.
+            gradients: places to add to, None where none is wanted.
+            workspace: memory to use.
+        """
+        leaves = [
+            tensor.detach().requires_grad_(place is not None) for tensor, place in zip(tensors, gradients, strict=True)
+        ]
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        if not wanted:
+            return
+        with torch.enable_grad():
+            rows = self.rows(start, stop, *leaves)
+        found = torch.autograd.grad(rows, wanted, back.sum_to_size(rows.shape).to(rows.dtype))
+        for place, part in zip((place for place in gradients if place is not None), found, strict=True):
+            place += part
 
     @abstractmethod
     def project(self, weight: Tensor, bias: Tensor | None = None) -> "PairRows":

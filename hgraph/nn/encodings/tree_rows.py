@@ -1,10 +1,13 @@
 """Distances and paths between all labels of a tree, from the ancestors of each label."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hgraph.nn.encodings.pair_rows import PairRows
+from hgraph.nn.workspace import Workspace
 
 
 class TreeRows(PairRows):
@@ -50,8 +53,7 @@ class TreeRows(PairRows):
     def rows(self, start: int, stop: int, *tensors: Tensor) -> Tensor:
         """See :class:`PairRows`."""
         table = tensors[0].t()  # [K, D + 1]
-        shared = self.shared(start, stop)  # [b, L]
-        distance = self.depth[start:stop, None] + self.depth - 2 * shared
+        shared, distance = self._places(start, stop)
         near = distance.clamp(max=table.shape[1] - 1)
         size = (len(table), stop - start, -1)
         out = table.unsqueeze(1).expand(size).gather(2, near.expand(size))
@@ -59,12 +61,63 @@ class TreeRows(PairRows):
             return out
         root_sum = tensors[1]
         # What a target has at the lowest common ancestor that lies `t` labels below the virtual root.
-        above = torch.cat(
-            [torch.full_like(self.ancestors[start:stop, :1], self.num_nodes), self.ancestors[start:stop]], 1
-        )
-        own = root_sum[start:stop, None] - 2 * F.embedding(above.clamp(min=0), root_sum)  # [b, depth + 1, K]
+        own = root_sum[start:stop, None] - 2 * F.embedding(self._above(start, stop), root_sum)  # [b, depth + 1, K]
         total = own.movedim(2, 0).gather(2, shared.expand(size)) + root_sum[:-1].t().unsqueeze(1)
         return torch.addcmul(out, total, distance.clamp(min=1).to(out.dtype).reciprocal())
+
+    def add_rows(self, total: Tensor, start: int, stop: int, tensors: Sequence[Tensor], workspace: Workspace) -> None:
+        """See :class:`PairRows`: :meth:`rows`, one term after the other in the same memory."""
+        table = tensors[0].t().to(workspace.dtype)
+        shared, distance = self._places(start, stop)
+        size = (len(table), *shared.shape)
+        near = distance.clamp(max=table.shape[1] - 1).expand(size)
+        rows = workspace.take("rows", size)
+        total += torch.gather(table.unsqueeze(1).expand(*size[:2], -1), 2, near, out=rows)
+        if len(tensors) == 1:
+            return
+        root_sum = tensors[1].to(workspace.dtype)
+        own = root_sum[start:stop, None] - 2 * F.embedding(self._above(start, stop), root_sum)  # [b, depth + 1, K]
+        torch.gather(own.movedim(2, 0), 2, shared.expand(size), out=rows)
+        rows += root_sum[:-1].t().unsqueeze(1)
+        total.addcmul_(rows, distance.clamp(min=1).to(rows.dtype).reciprocal_())
+
+    def add_gradients(
+        self,
+        back: Tensor,
+        start: int,
+        stop: int,
+        tensors: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        workspace: Workspace,
+    ) -> None:
+        """See :class:`PairRows`: the transposed sums, by hand."""
+        table = tensors[0]
+        back = back if len(back) == table.shape[1] else back.sum(0, keepdim=True)
+        shared, distance = self._places(start, stop)
+        size = tuple(back.shape)
+        if gradients[0] is not None:
+            near = distance.clamp(max=len(table) - 1).expand(size)
+            gradients[0] += back.new_zeros(*size[:2], len(table)).scatter_add_(2, near, back).sum(1).t()
+        if len(tensors) == 1 or gradients[1] is None:
+            return
+        root_sum = gradients[1]
+        inverse = distance.clamp(min=1).to(back.dtype).reciprocal_()
+        scaled = torch.mul(back, inverse, out=workspace.take("rows", size))
+        root_sum[start:stop] += scaled.sum(2).t()
+        root_sum[:-1] += scaled.sum(1).t()
+        above = self._above(start, stop)  # [b, depth + 1]
+        at_lowest = back.new_zeros(*size[:2], above.shape[1]).scatter_add_(2, shared.expand(size), scaled)
+        root_sum.index_add_(0, above.flatten(), at_lowest.movedim(0, 2).flatten(0, 1).to(root_sum.dtype), alpha=-2)
+
+    def _places(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Shared ancestors and distance of each pair, ``[b, L]``."""
+        shared = self.shared(start, stop)
+        return shared, self.depth[start:stop, None] + self.depth - 2 * shared
+
+    def _above(self, start: int, stop: int) -> Tensor:
+        """The virtual root and the ancestors of each target, ``[b, depth + 1]``; label 0 below the target."""
+        ancestors = self.ancestors[start:stop]
+        return torch.cat([torch.full_like(ancestors[:, :1], self.num_nodes), ancestors.clamp(min=0)], dim=1).long()
 
     def shared(self, start: int, stop: int) -> Tensor:
         """How many ancestors (or selves) each target shares with each label, long ``[stop - start, L]``."""
