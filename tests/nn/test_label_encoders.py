@@ -382,3 +382,13 @@ def test_nn_imports_torch_and_pyg_alone():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    # With all of them there: none beyond what PyG, which imports transformers where it finds it, has loaded itself.
+    code = (
+        "import sys, torch_geometric\n"
+        "before = {name for name in ('transformers', 'faiss', 'click', 'sklearn', 'datasets') if name in sys.modules}\n"
+        "import hgraph.nn\n"
+        "now = {name for name in ('transformers', 'faiss', 'click', 'sklearn', 'datasets') if name in sys.modules}\n"
+        "assert now == before and not now - {'transformers'}, now\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
