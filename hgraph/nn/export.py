@@ -51,7 +51,7 @@ def export_onnx(
     """
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"export_onnx needs {' and '.join(missing)}: pip install \"hgraph-text[onnx]\".")
+        raise ConfigError(f'export_onnx needs {" and ".join(missing)}: pip install "hgraph-text[onnx]".')
     path = Path(path)
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"'path' must be a file in a folder that exists, but got {str(path)!r}.")

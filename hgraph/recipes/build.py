@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from hgraph.data.label_documents import label_texts
+from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.losses import BCELoss, Objective, ObjectiveList, SquaredHingeLoss, TLALoss, ZLPRLoss
 from hgraph.models import AlignmentModel
@@ -101,12 +102,19 @@ def _graph_encoder(
         r.GPTrans: GPTransLabelEncoder,
         r.TreeSweep: TreeSweepEncoder,
     }
+    if channels % config.heads:
+        fitting = max(heads for heads in range(1, config.heads) if channels % heads == 0)
+        raise ConfigError(
+            f"'label_encoder.heads' must divide the width of the text encoder, {channels}, but got {config.heads}. Add "
+            f"--set label_encoder.heads={fitting}."
+        )
     elsewhere = ("name", "text", "ids", "cached", "refresh", "samples")
     options = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in elsewhere}
+    cached = not isinstance(config, r.TreeSweep) and config.cached
+    if cached and options.get("form") == "auto":
+        options["form"] = "edges"  # the one that computes some labels without the others
     encoder = kinds[type(config)](graph, channels=channels, node_encoder=names, **options)
-    if isinstance(config, r.TreeSweep) or not config.cached:
-        return encoder
-    return CachedLabelEncoder(encoder, refresh=config.refresh)
+    return CachedLabelEncoder(encoder, refresh=config.refresh) if cached else encoder
 
 
 def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, channels: int) -> Scorer | None:

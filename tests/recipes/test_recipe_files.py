@@ -144,6 +144,7 @@ def test_suggestion_ends_the_sentence():
         ["label_encoder=graphormer", "scorer=dot", "label_encoder.heads=2", "label_encoder.path=false"],
         ["label_encoder=graphormer", "scorer=additive", "label_encoder.heads=2", "label_encoder.faithful=true"],
         ["label_encoder=gptrans", "scorer=dot", "label_encoder.heads=2", "label_encoder.form=edges"],
+        ["label_encoder=gptrans", "scorer=dot", "label_encoder.heads=2", "label_encoder.cached=true"],
         ["label_encoder=tree_sweep", "scorer=dot", "label_encoder.heads=2"],
         ["lexical={}", "text_encoder.char_ngrams=3"],
         ["objectives=[{name: zlpr}, {name: squared_hinge, weight: 0.5}]"],
@@ -160,3 +161,10 @@ def test_every_axis_builds(toy_graph, settings):
     out["loss"].backward()
     assert count_parameters(model) == sum(parameter.numel() for parameter in model.parameters())
     assert isinstance(recipe.label_encoder, LabelEncoderOptions | None)
+
+
+def test_heads_that_do_not_fit_the_text_encoder(toy_graph):
+    recipe = Recipe(name="a", text_encoder=Bag(channels=8)).override(["label_encoder=gptrans", "scorer=dot"])
+    encoder = build_text_encoder(recipe.text_encoder, ["w1 w2 w2", "w1 w1"])
+    with pytest.raises(ConfigError, match="'label_encoder.heads' must divide .*, 8, but got 12. Add --set .*heads=8"):
+        build_model(recipe, toy_graph, encoder)
