@@ -110,11 +110,12 @@ def _graph_encoder(
         )
     elsewhere = ("name", "text", "ids", "cached", "refresh", "samples")
     options = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in elsewhere}
-    cached = not isinstance(config, r.TreeSweep) and config.cached
-    if cached and options.get("form") == "auto":
+    if getattr(config, "cached", False) and options.get("form") == "auto":
         options["form"] = "edges"  # the one that computes some labels without the others
     encoder = kinds[type(config)](graph, channels=channels, node_encoder=names, **options)
-    return CachedLabelEncoder(encoder, refresh=config.refresh) if cached else encoder
+    if isinstance(config, r.TreeSweep) or not config.cached:
+        return encoder
+    return CachedLabelEncoder(encoder, refresh=config.refresh)
 
 
 def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, channels: int) -> Scorer | None:

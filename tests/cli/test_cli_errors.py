@@ -333,8 +333,8 @@ def test_wrong_setting_of_a_transformer(fails, train, bert_folder, setting):
 
 @pytest.mark.parametrize("setting", ["heads=3", "dense_limit=2"])
 def test_setting_that_does_not_fit_text_encoder_or_taxonomy(fails, train, bert_folder, setting):
-    options = ["--recipe", "htla", "--text-encoder", bert_folder, "--set", f"label_encoder.{setting}"]
-    options += ["--set", "label_encoder.form=dense"]
+    options = ["--recipe", "htla", "--text-encoder", bert_folder, "--set", "label_encoder.heads=2"]
+    options += ["--set", "label_encoder.form=dense", "--set", f"label_encoder.{setting}"]
     assert setting.split("=")[0] in fails(*train(*options), after_messages=True)
 
 

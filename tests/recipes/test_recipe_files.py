@@ -166,5 +166,7 @@ def test_every_axis_builds(toy_graph, settings):
 def test_heads_that_do_not_fit_the_text_encoder(toy_graph):
     recipe = Recipe(name="a", text_encoder=Bag(channels=8)).override(["label_encoder=gptrans", "scorer=dot"])
     encoder = build_text_encoder(recipe.text_encoder, ["w1 w2 w2", "w1 w1"])
-    with pytest.raises(ConfigError, match="'label_encoder.heads' must divide .*, 8, but got 12. Add --set .*heads=8"):
+    with pytest.raises(
+        ConfigError, match=r"'label_encoder\.heads' must divide .*, 8, but got 12\. Add --set .*heads=8"
+    ):
         build_model(recipe, toy_graph, encoder)
