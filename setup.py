@@ -61,7 +61,7 @@ setup(
         "safetensors>=0.4.3",
         "scikit-learn>=1.4",
         "scipy>=1.11",
-        "torch>=2.4",
+        "torch>=2.7",
         "torch-geometric>=2.6",
         "transformers>=5.0",
     ],

@@ -351,7 +351,10 @@ def test_half_precision_and_dropout(layer, tiny_blocks):
 
 
 @LAYERS
-def test_compile_and_pyg_containers(layer):
+@pytest.mark.parametrize("blocks", [False, True])
+def test_compile_and_pyg_containers(layer, blocks, request):
+    if blocks:
+        request.getfixturevalue("tiny_blocks")
     module = build(layer)
     edge_index = torch.randint(4, (2, 9))
     x, edge_attr = torch.randn(4, C).double(), torch.randn(9, DE).double()
@@ -360,6 +363,7 @@ def test_compile_and_pyg_containers(layer):
         (edge_index, edge_attr),
         (EdgeBlocks(edge_index, 4), edge_attr),
     ):
+        torch._dynamo.reset()
         compiled = torch.compile(module, backend="eager")
         assert_same(results(layer, compiled, x, edges, states), results(layer, module, x, edges, states))
     output = "x, edge_attr" if layer is GPTransConv else "x"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.conv.edge_blocks import EdgeBlocks
-from hgraph.nn.conv.row_attention import RowAttention, RowPlan, attend_all, attend_blocks
+from hgraph.nn.conv.row_attention import Outputs, RowAttention, RowPlan, attend_all, attend_blocks
 from hgraph.nn.encodings.pair_rows import PairRows, needs_gradient, row_blocks
 
 CPU_BLOCK_BYTES = 16 * 2**20
@@ -67,14 +67,16 @@ def attend_rows(
 
     plan = RowPlan(blocks, bias, mask, dropout, keep_pairs, len(linear))
     inputs = (plan, query, key, value, *linear, *tensors)
-    if len(blocks) == 1 or torch.compiler.is_compiling():
-        outputs = attend_all(*inputs)
-    elif needs_gradient(*inputs[1:]):
-        outputs = RowAttention.apply(*inputs)
+    if len(blocks) == 1 or torch.compiler.is_exporting():
+        nodes, message, pairs = attend_all(*inputs)
     else:
-        outputs = attend_blocks(*inputs)
-    nodes, message, pairs = outputs
+        nodes, message, pairs = _in_blocks(*inputs)
     return Attended(nodes.transpose(-3, -2), message, pairs)
+
+
+@torch.compiler.disable  # a compiler would unroll the blocks and put them back into one
+def _in_blocks(plan: RowPlan, *tensors: Tensor) -> Outputs:
+    return RowAttention.apply(plan, *tensors) if needs_gradient(*tensors) else attend_blocks(plan, *tensors)
 
 
 def source_and_target(x: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

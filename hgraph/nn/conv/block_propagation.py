@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hgraph.nn.conv.edge_blocks import EdgeBlocks
 from hgraph.nn.conv.replay import Replay
+from hgraph.nn.encodings.pair_rows import needs_gradient
 
 BlockFunction = Callable[..., tuple[Tensor, Tensor | None]]
 """`function(query [m, ...], source [w, m, ...], edge [w, m, K] or None, *parameters)` for `m` targets of `w` edges
@@ -49,15 +50,18 @@ def propagate_blocks(
     row_bytes = (source[:1].numel() + (0 if edge is None else 2 * edge.shape[1])) * source.element_size()
     budget = CUDA_BLOCK_BYTES if source.is_cuda else CPU_BLOCK_BYTES
     max_edges = max(1, budget // max(row_bytes, 1))
-    keep = blocks.num_edges * row_bytes <= KEEP_BYTES
-    differentiable = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (query, source, edge, *parameters)
-    )
-    if differentiable and not keep:
-        return _BlockPropagation.apply(function, blocks, max_edges, random, query, source, edge, *parameters)
-    if differentiable or torch.compiler.is_compiling():
+    if blocks.num_edges * row_bytes <= KEEP_BYTES or torch.compiler.is_exporting():
         return _joined(function, blocks, query, source, edge, *parameters)
-    return _written(function, blocks, max_edges, query, source, edge, *parameters)
+    return _in_blocks(function, blocks, max_edges, random, query, source, edge, *parameters)
+
+
+@torch.compiler.disable  # a compiler would unroll the blocks
+def _in_blocks(
+    function: BlockFunction, blocks: EdgeBlocks, max_edges: int, random: bool, *tensors: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    if needs_gradient(*(tensor for tensor in tensors if tensor is not None)):
+        return _BlockPropagation.apply(function, blocks, max_edges, random, *tensors)
+    return _written(function, blocks, max_edges, *tensors)  # type: ignore[arg-type]
 
 
 def _joined(
