@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
-from hgraph.nn.encodings.pair_rows import PairRows
+from hgraph.nn.encodings.pair_rows import PairRows, needs_gradient
 from hgraph.nn.encodings.tree_rows import TreeRows
 
 logger = logging.getLogger(__name__)
@@ -22,11 +22,14 @@ FLEX_FROM = 2048
 def wants_flex(backend: Backend, query: Tensor, bias: PairRows | None, mask: Tensor | None, dropout: float) -> bool:
     """Whether the fused kernel is asked for and can do what is asked.
 
-    It knows the bias of :class:`~hgraph.nn.TreeRows` alone, no dropout and no padding; ``auto`` takes it on CUDA, for
-    labels that are many.
+    It knows the bias of :class:`~hgraph.nn.TreeRows` alone, no dropout and no padding, and on a CPU no backward pass;
+    ``auto`` takes it on CUDA, for labels that are many.
     """
-    possible = isinstance(bias, TreeRows) and mask is None and not dropout and query.dim() == 3
-    return possible and (backend == "flex" or (backend == "auto" and query.is_cuda and query.shape[-3] >= FLEX_FROM))
+    if not isinstance(bias, TreeRows) or mask is not None or dropout or query.dim() != 3:
+        return False
+    if query.is_cuda:
+        return backend == "flex" or (backend == "auto" and query.shape[0] >= FLEX_FROM)
+    return backend == "flex" and not needs_gradient(query, *bias.tensors())
 
 
 def flex_rows(query: Tensor, key_value: Tensor, bias: TreeRows) -> Tensor:

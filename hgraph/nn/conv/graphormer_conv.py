@@ -43,7 +43,8 @@ class GraphormerConv(MessagePassing):
         dropout: on the attention weights and on the output (default 0).
         backend: how all pairs of a tree (:class:`~hgraph.nn.TreeRows`) are attended to: ``chunked``, some targets at a
             time; ``flex``, in a kernel that PyTorch's `flex_attention` makes; ``auto`` (default) takes the kernel on
-            CUDA for 2,048 nodes and more. With dropout or padding, and where no kernel can be made, it is ``chunked``.
+            CUDA for 2,048 nodes and more. With dropout or padding, with gradients on a CPU, and where no kernel can be
+            made, it is ``chunked``.
         bias: whether queries, keys, values and the output have a bias (default true).
         kwargs: further arguments of :class:`torch_geometric.nn.conv.MessagePassing`.
 
