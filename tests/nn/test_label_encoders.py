@@ -240,6 +240,16 @@ def test_forms_over_all_pairs_agree(kind, edges):
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("form", ["dense", "all_pairs"])
+@pytest.mark.parametrize("edges", [TREE, DAG], ids=["tree", "dag"])
+def test_the_state_of_a_label_with_itself_stays_zero(edges, form):
+    encoder = GraphormerLabelEncoder(LabelStructure(edges, 7), **SMALL, form=form).eval()
+    (encoder(features_for()) * features_for()).sum().backward()
+    table = encoder.edge_encoding.distance_embedding.weight
+    assert (table[0] == 0).all() and (table.grad[0] == 0).all()
+    assert (table.grad[1:4] != 0).any()
+
+
 def test_pairs_start_from_the_encoding_of_the_layer():
     encoder = GPTransLabelEncoder(GRAPH, **SMALL, edge_channels=3, max_distance=3)
     encoding = DenseEdgeEncoding(7, 3, max_distance=3)
