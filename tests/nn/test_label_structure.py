@@ -5,26 +5,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from strategies import hierarchies
 from torch_geometric.data import Data
 
 from hgraph.errors import ConfigError, TaxonomyError
 from hgraph.nn.encodings import LabelStructure, hierarchy_distance, label_structure, structural_features
 
 NO_EDGES = torch.zeros(2, 0, dtype=torch.long)
-
-
-@st.composite
-def hierarchies(draw, max_parents=3):
-    """Edges of a random DAG (or forest), labels in random order, edges in random order."""
-    size = draw(st.integers(1, 14))
-    ids = draw(st.permutations(range(size)))
-    edges = []
-    for child in range(1, size):
-        parents = draw(st.sets(st.integers(0, child - 1), max_size=max_parents))
-        edges += [(ids[parent], ids[child]) for parent in parents]
-    edges = draw(st.permutations(edges))
-    return torch.tensor(edges, dtype=torch.long).reshape(-1, 2).t().contiguous(), size
 
 
 def first_parents(edge_index):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import hierarchies
 
 from hgraph.errors import ConfigError, TaxonomyError
 from hgraph.nn import (
@@ -19,19 +20,6 @@ from hgraph.nn import (
 # Root -> {a -> {b, c}, d}
 A, B_, C, D = range(4)
 SMALL = torch.tensor([[A, A], [B_, C]])
-
-
-@st.composite
-def hierarchies(draw, max_parents=1):
-    """Edges of a random forest (or DAG), labels in random order, edges in random order."""
-    size = draw(st.integers(1, 14))
-    ids = draw(st.permutations(range(size)))
-    edges = []
-    for child in range(1, size):
-        parents = draw(st.sets(st.integers(0, child - 1), max_size=max_parents))
-        edges += [(ids[parent], ids[child]) for parent in parents]
-    edges = draw(st.permutations(edges))
-    return torch.tensor(edges, dtype=torch.long).reshape(-1, 2).t().contiguous(), size
 
 
 def networkx_distance(edge_index, size):
@@ -96,7 +84,7 @@ def test_path_means_match_a_walk_over_ancestors(hierarchy):
 
 
 @settings(max_examples=40, deadline=None)
-@given(hierarchies())
+@given(hierarchies(max_parents=1))
 def test_edge_encoding_of_a_tree(hierarchy):
     edge_index, size = hierarchy
     encoding = DenseEdgeEncoding(size, 3, max_distance=4).double()
