@@ -11,12 +11,14 @@ VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "hgraph" / "version.py").r
 CPU = ["faiss-cpu>=1.9"]
 ONTOLOGIES = ["obonet>=1.0", "rdflib>=7.0"]
 PLOT = ["matplotlib>=3.8"]
+LORA = ["peft>=0.17"]
 ONNX = ["onnx>=1.23", "onnxruntime>=1.31", "onnxscript>=0.7"]
 TEST = [
     *CPU,
     *ONTOLOGIES,
     *PLOT,
     *ONNX,
+    *LORA,
     "hypothesis>=6.100",
     "import-linter>=2.0",
     "mypy>=1.10",
@@ -54,6 +56,7 @@ setup(
         "accelerate>=1.1",
         "click>=8.1",
         "datasets>=3.0",
+        "filelock>=3.12",
         "jinja2>=3.1",
         "networkx>=3.2",
         "numpy>=1.26",
@@ -63,6 +66,7 @@ setup(
         "scipy>=1.11",
         "torch>=2.7",
         "torch-geometric>=2.6",
+        "tqdm>=4.60",
         "transformers>=5.0",
     ],
     extras_require={
@@ -71,7 +75,8 @@ setup(
         "ontologies": ONTOLOGIES,
         "plot": PLOT,
         "onnx": ONNX,
-        "all": [*CPU, *ONTOLOGIES, *PLOT, *ONNX],
+        "lora": LORA,
+        "all": [*CPU, *ONTOLOGIES, *PLOT, *ONNX, *LORA],
         "test": TEST,
         "dev": [*TEST, "pre-commit>=3.7"],
     },

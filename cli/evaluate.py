@@ -64,7 +64,8 @@ def command(
             label_separator=label_separator,
         )
         name = run.name if run.name not in reports else str(run)
-        reports[name] = predictor.evaluate(corpus.texts, corpus.labels, batch_size=batch_size).report
+        texts = corpus.field_texts if predictor.saved.reads_fields else corpus.texts
+        reports[name] = predictor.evaluate(texts, corpus.labels, batch_size=batch_size).report
     if json_file is not None:
         figures = [{"run": name, **report} for name, report in reports.items()]
         with atomic_writer(json_file, "--json") as stream:

@@ -17,6 +17,7 @@ from hgraph.errors import DataError
 if TYPE_CHECKING:
     from hgraph.data.records import Record
     from hgraph.predictor import Prediction, Predictor
+    from hgraph.text import Text
 
 CHUNK = 2048
 
@@ -82,7 +83,9 @@ def command(
 
         graph = open_taxonomy(taxonomy, "--taxonomy")
     predictor = Predictor(run, thresholds=None if threshold is None else Thresholds(value=threshold), taxonomy=graph)
-    reader = Reader(fields_of(text_fields), predictor.saved.config.get("text_fields", [""]))
+    reader = Reader(
+        fields_of(text_fields), predictor.saved.config.get("text_fields", [""]), predictor.saved.reads_fields
+    )
     documents = _documents(texts, data, reader)
     results = _predict(predictor, documents, top_k, batch_size, show_progress=data is not None)
     writer = {"jsonl": _write_jsonl, "csv": _write_csv, "table": _write_table}[output_format]
@@ -100,14 +103,15 @@ class Reader:
     Args:
         fields: Text fields that were asked for.
         trained: Text fields of training, taken where none were.
+        apart: Whether the model keeps fields apart.
     """
 
     fields: list[str] | None
     trained: Sequence[str]
+    apart: bool = False
 
-    def read(self, records: Iterable["Record"], source: str) -> Iterator[tuple[str, str]]:
+    def read(self, records: Iterable["Record"], source: str) -> Iterator[tuple[str, "Text"]]:
         """Check and join, one record at a time; the first one decides about the fields."""
-        from hgraph.data import join_fields
         from hgraph.data.documents import iterate_documents
 
         records = iter(records)
@@ -116,10 +120,16 @@ class Reader:
             raise DataError(f"{source}: expected at least one document, found none.")
         fields = self.fields or fields_like(first[1], self.trained)
         for document in iterate_documents(chain([first], records), source=source, fields=fields, labels=False):
-            yield document["id"], join_fields(document["text"])
+            yield document["id"], self._text(document["text"])
+
+    def _text(self, parts: list[dict[str, str]]) -> "Text":
+        """The fields apart where the model reads them so, else joined."""
+        from hgraph.data import join_fields
+
+        return {part["field"]: part["value"] for part in parts} if self.apart else join_fields(parts)
 
 
-def _documents(texts: tuple[str, ...], data: Path | None, reader: Reader) -> Iterator[tuple[str, str]]:
+def _documents(texts: tuple[str, ...], data: Path | None, reader: Reader) -> Iterator[tuple[str, "Text"]]:
     """(id, text) pairs, checked; read as they are asked for."""
     from hgraph.data.records import read_records
 
@@ -137,7 +147,7 @@ def _documents(texts: tuple[str, ...], data: Path | None, reader: Reader) -> Ite
     yield from reader.read(read_records(data), str(data))
 
 
-def _plain_or_jsonl(path: Path | None, reader: Reader) -> Iterator[tuple[str, str]]:
+def _plain_or_jsonl(path: Path | None, reader: Reader) -> Iterator[tuple[str, "Text"]]:
     """Lines of standard input or of a text file: JSON objects if the first one is, else plain texts."""
     from hgraph.data.records import decode_lines, parse_jsonl
 
@@ -164,7 +174,7 @@ def _plain_or_jsonl(path: Path | None, reader: Reader) -> Iterator[tuple[str, st
 
 
 def _predict(
-    predictor: "Predictor", documents: Iterable[tuple[str, str]], top_k: int, batch_size: int, *, show_progress: bool
+    predictor: "Predictor", documents: Iterable[tuple[str, "Text"]], top_k: int, batch_size: int, *, show_progress: bool
 ) -> Iterator[tuple[str, "Prediction"]]:
     from tqdm.auto import tqdm
 

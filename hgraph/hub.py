@@ -28,14 +28,17 @@ from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel, FrozenModel
-from hgraph.recipes.build import restore_text_encoder
 from hgraph.recipes.recipe import Recipe
-from hgraph.scoring import FrozenCosineScorer, LexicalScorer, LinearScorer
+from hgraph.retrieval import NeighbourScorer
+from hgraph.scoring import LexicalScorer
+from hgraph.scoring import restore as restore_scorer
+from hgraph.text import restore_text_encoder
 from hgraph.version import __version__
 
 FORMAT = "hgraph-model"
-VERSION = 1
+VERSION = 2
 LEXICAL_WEIGHT = "lexical_scorer.weight"
+MEMORY = "neighbour_scorer.memory"
 ASSETS = "text_encoder"
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError, HGraphError
@@ -53,6 +56,11 @@ class SavedModel:
     recipe: Recipe
     config: dict[str, Any]
     metrics: dict[str, Any]
+
+    @property
+    def reads_fields(self) -> bool:
+        """Whether the model keeps the fields of a text apart."""
+        return self.recipe.reads_fields
 
 
 def save_model(
@@ -90,7 +98,7 @@ def save_model(
             "version": VERSION,
             "hgraph": __version__,
             "taxonomy": {"name": graph.title, "fingerprint": graph.fingerprint, "labels": graph.num_labels},
-            "scorer": _scorer_kind(frozen),
+            "scorer": _describe(frozen.scorer),
             "text_fields": text_fields,
         }
         write_json(staging / "config.json", config)
@@ -157,17 +165,22 @@ def _restore(
 ) -> FrozenModel:
     """The model with its weights."""
     encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
-    encoder = restore_text_encoder(recipe.text_encoder, folder / ASSETS, encoder_state)
-    scorer: torch.nn.Module | None = None
-    if config["scorer"] == "linear":
-        scorer = LinearScorer(num_labels, encoder.channels)
-    elif config["scorer"] == "cosine":
-        vectors, bias = state["scorer.vectors"], state["scorer.bias"]
-        scorer = FrozenCosineScorer(torch.zeros_like(vectors), bias=torch.zeros_like(bias))
+    encoder = restore_text_encoder(folder / ASSETS, encoder_state)
+    scorer = None if config["scorer"] is None else restore_scorer(config["scorer"]["kind"], config["scorer"]["config"])
     lexical = None
     if LEXICAL_WEIGHT in state:
         lexical = LexicalScorer(*state[LEXICAL_WEIGHT].shape, max_weights=state[LEXICAL_WEIGHT].numel())
-    model = FrozenModel(text_encoder=encoder, num_labels=num_labels, scorer=scorer, lexical_scorer=lexical)
+    neighbours = None
+    if recipe.neighbours is not None:
+        options = recipe.neighbours
+        neighbours = NeighbourScorer(encoder.channels, num_labels, k=options.k, temperature=options.temperature)
+    model = FrozenModel(
+        text_encoder=encoder,
+        num_labels=num_labels,
+        scorer=scorer,
+        lexical_scorer=lexical,
+        neighbour_scorer=neighbours,
+    )
     model.load_state_dict(state, assign=True)
     return model
 
@@ -201,6 +214,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ConfigError(f"{path}: expected format '{FORMAT}'. Is this another program's model?")
     version, taxonomy = config.get("version"), config.get("taxonomy")
+    if version == 1:
+        raise ConfigError(f"{path}: was written by an older hgraph, whose models this one cannot read. Train it again.")
     if isinstance(version, int) and version > VERSION:
         raise ConfigError(f"{path}: was written by hgraph {config.get('hgraph')}. Upgrade hgraph to read it.")
     if version != VERSION or not isinstance(taxonomy, dict) or not {"fingerprint", "labels"} <= taxonomy.keys():
@@ -232,7 +247,10 @@ def compress(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Store lexical weights as sparse rows of float16, without the weights too small to matter.
 
     A document's features have unit length, so dropping weights below t moves no score by more than t x sqrt(nonzeros).
+    Remembered documents become float16 too.
     """
+    if MEMORY in state:
+        state[MEMORY] = state[MEMORY].half()
     weight = state.pop(LEXICAL_WEIGHT, None)
     if weight is None:
         return state
@@ -253,6 +271,8 @@ PRUNE_BELOW = 0.05
 
 def decompress(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Undo :func:`compress`."""
+    if MEMORY in state:
+        state[MEMORY] = state[MEMORY].float()
     if "lexical.values" not in state:
         return state
     values, columns = state.pop("lexical.values"), state.pop("lexical.columns").long()
@@ -276,14 +296,13 @@ def _plain(value: Any) -> Any:
 
 def _is_shared(key: str) -> bool:
     """Whether `model.safetensors` holds the weight already."""
-    return key.startswith(("text_encoder.", "lexical_scorer."))
+    return key.startswith(("text_encoder.", "lexical_scorer.", "neighbour_scorer."))
 
 
 def _tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in state.items()}
 
 
-def _scorer_kind(frozen: FrozenModel) -> str:
-    if frozen.scorer is None:
-        return "none"
-    return "cosine" if isinstance(frozen.scorer, FrozenCosineScorer) else "linear"
+def _describe(scorer: Any) -> dict[str, Any] | None:
+    """What :func:`hgraph.scoring.restore` needs to build a frozen scorer of the same shape."""
+    return None if scorer is None else {"kind": scorer.kind, "config": scorer.config()}

@@ -16,6 +16,7 @@ from hgraph.decoding import Thresholds, close_upward_scores, threshold_decode
 from hgraph.errors import DataError
 from hgraph.graph import LabelGraph
 from hgraph.hub import SavedModel, load_model
+from hgraph.text import Text, plain_text
 from hgraph.training.evaluation import MAX_STORED_SCORES, Evaluation, predict_scores
 from hgraph.update import TaxonomyUpdate, load_with_taxonomy
 
@@ -96,13 +97,13 @@ class Predictor:
         self.thresholds = thresholds or self.saved.thresholds
         self._paths: dict[int, str] = {}
 
-    def scores(self, texts: Sequence[str], *, batch_size: int = 128) -> sp.csr_matrix:
+    def scores(self, texts: Sequence[Text], *, batch_size: int = 128) -> sp.csr_matrix:
         """Probabilities of the best labels of each text, CSR [len(texts), num_labels]."""
         encoder = self.model.text_encoder
         items = encoder.prepare(list(texts))
         dataset = AlignmentDataset(items)
         # Texts of like length share a batch, so little is padded; the order is restored afterwards.
-        order = np.argsort([len(text) for text in texts], kind="stable")
+        order = np.argsort(encoder.lengths(items), kind="stable")
         loader = DataLoader(
             Subset(dataset, order.tolist()),  # type: ignore[arg-type]
             batch_size=batch_size,
@@ -111,11 +112,11 @@ class Predictor:
         scores = predict_scores(self.model, loader, self.graph.num_labels)
         return scores[np.argsort(order)]
 
-    def predict(self, texts: Sequence[str], *, top_k: int = 5, batch_size: int = 128) -> list[Prediction]:
+    def predict(self, texts: Sequence[Text], *, top_k: int = 5, batch_size: int = 128) -> list[Prediction]:
         """Labels of each text.
 
         Args:
-            texts: One string a document; fields are joined by :func:`hgraph.data.join_fields`.
+            texts: One string a document, or its fields by name; a model that reads one string joins them.
             top_k: Length of `top`; at most 512.
             batch_size: Texts encoded at once.
 
@@ -125,15 +126,15 @@ class Predictor:
         if isinstance(texts, str):
             raise DataError("'texts' must be a list of strings, found one string. Put it in a list.")
         for position, text in enumerate(texts):
-            if not text.strip():
+            if not plain_text(text).strip():
                 raise DataError(f"'texts' item {position} is empty. Remove it or give it a text.")
         return list(self.decode(self.scores(texts, batch_size=batch_size), top_k=top_k))
 
     def stream(
-        self, texts: Iterable[str], *, top_k: int = 5, batch_size: int = 128, chunk: int = 4096
+        self, texts: Iterable[Text], *, top_k: int = 5, batch_size: int = 128, chunk: int = 4096
     ) -> Iterator[Prediction]:
         """Labels of any number of texts, in order, at most `chunk` of them in memory at once."""
-        pending: list[str] = []
+        pending: list[Text] = []
         for text in texts:
             pending.append(text)
             if len(pending) == chunk:
@@ -154,11 +155,11 @@ class Predictor:
                 top=self._named(closed, row, min(top_k, MAX_STORED_SCORES)),
             )
 
-    def evaluate(self, texts: Sequence[str], truth: sp.csr_matrix, *, batch_size: int = 128) -> Evaluation:
+    def evaluate(self, texts: Sequence[Text], truth: sp.csr_matrix, *, batch_size: int = 128) -> Evaluation:
         """Measure on labelled texts.
 
         Args:
-            texts: One string a document.
+            texts: One string a document, or its fields by name.
             truth: CSR [N, num_labels], closed upward.
             batch_size: Texts encoded at once.
         """

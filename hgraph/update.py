@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state,
 from hgraph.models import AlignmentModel
 from hgraph.nn import LabelStructure, PairEncoding
 from hgraph.recipes.build import build_model
+from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import LexicalScorer, log_odds
 
 logger = logging.getLogger(__name__)
@@ -155,6 +157,10 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
         scored = _score_new_labels(model, trained, graph, rows) if len(added) else True
         if model.lexical_scorer is not None and trained.lexical_scorer is not None:
             _carry_lexical(model, trained.lexical_scorer, graph, rows)
+        if model.neighbour_scorer is not None and trained.neighbour_scorer is not None:
+            model.neighbour_scorer.memory = trained.neighbour_scorer.memory
+            model.neighbour_scorer.relabel(_carry_memory(trained.neighbour_scorer, graph, old))
+        model.fusion.copy_(trained.fusion)
     gone = set(old.label_id) - set(graph.label_id)
     new = [graph.label_id[index] for index in added]
     update = TaxonomyUpdate(
@@ -261,6 +267,15 @@ def _carry_lexical(model: AlignmentModel, trained: LexicalScorer, graph: LabelGr
         lexical.bias[label] = lexical.bias[_relatives(graph, label, kept)].mean()
 
 
+def _carry_memory(trained: NeighbourScorer, graph: LabelGraph, old: LabelGraph) -> sp.csr_matrix:
+    """Labels of the remembered documents on the newer hierarchy, closed upward; labels that are gone are left out."""
+    place = np.array([graph.id_to_index.get(label, -1) for label in old.label_id])
+    offsets, labels = trained.label_offsets.cpu().numpy(), place[trained.label_indices.cpu().numpy()]
+    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[labels >= 0]
+    cells = (np.ones(len(rows), dtype=np.float32), (rows, labels[labels >= 0]))
+    return sp.csr_matrix(graph.expand(sp.csr_matrix(cells, shape=(len(offsets) - 1, graph.num_labels))))
+
+
 def _fit_lexical(lexical: LexicalScorer, graph: LabelGraph, kept: Tensor, texts: Sequence[Any]) -> tuple[float, float]:
     """The mixture of a label's own text and its parents' weights that comes closest to the weights of kept labels.
 
@@ -283,7 +298,8 @@ def _fit_lexical(lexical: LexicalScorer, graph: LabelGraph, kept: Tensor, texts:
 
 def _sparse_row(texts: Sequence[Any], label: int) -> tuple[Tensor, Tensor]:
     """Features of one label's text: columns and values."""
-    columns, values = texts[label]
+    # Where a deep encoder stands beside the bag, an item is a pair of both encoders' items.
+    columns, values = texts[label][0] if isinstance(texts[label][0], tuple) else texts[label]
     return torch.as_tensor(columns).long(), torch.as_tensor(values)
 
 

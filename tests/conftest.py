@@ -103,7 +103,11 @@ def bert_folder(tmp_path_factory, tiny_bert, tiny_tokenizer):
 
 @pytest.fixture(scope="session")
 def toy_recipes(bert_folder):
-    """Recipes by kind: `lexical`, `dense` (bag and linear), `mixed` (both), `htla` (tiny BERT); a second each."""
+    """Recipes by kind, a second each.
+
+        `lexical`, `dense` (bag and linear), `mixed` (both), `htla` (tiny BERT), `wide` (frozen tiny BERT, n-grams and
+    XX (contrast of documents, then n-grams, then the tiny BERT and n-grams weighed).
+    """
     from hgraph.recipes import Recipe
 
     small = ["epochs=3", "batch_size=8", "early_stopping=0"]
@@ -113,11 +117,37 @@ def toy_recipes(bert_folder):
         .override([*small, "text_encoder.channels=16", "learning_rate=0.05"])
     )
     htla = ["label_encoder.heads=2", "label_encoder.edge_channels=4", "learning_rate=0.003"]
+    wide = ["text_encoder.cache=false", "neighbours.k=5", "lexical_learning_rate=1.0"]
+    staged = """
+name: staged
+text_encoder: {name: transformer, model: tiny, pooling: mean}
+scorer: {name: mlp, hidden: 8}
+lexical: {word_ngrams: 1}
+fuse: true
+stages:
+  - name: contrast
+    objectives: [{name: hmcl, temperature: 0.5}]
+    parts: [text_encoder]
+    training: {epochs: 2, batch_size: 8, learning_rate: 0.003, early_stopping: 0, sampler: {name: levels}}
+  - name: n-grams
+    objectives: [{name: squared_hinge, reduction: sum}]
+    parts: [lexical]
+    scores: lexical
+    training: {epochs: 2, batch_size: 8, early_stopping: 0, lexical_learning_rate: 1.0, prior_bias: false}
+parts: [text_encoder, scorer]
+scores: dense
+training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
+"""
+    bert = Recipe.load("htla").with_text_encoder(str(bert_folder)).override([*small, *htla])
+    mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=bilinear"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),
         "dense": flat,
         "mixed": flat.override(["lexical={}", "max_grad_norm=1.0"]),
-        "htla": Recipe.load("htla").with_text_encoder(str(bert_folder)).override([*small, *htla]),
+        "htla": bert,
+        "mined": bert.override(mined),
+        "wide": Recipe.load("wide_deep").with_text_encoder(str(bert_folder)).override([*small, *wide]),
+        "staged": Recipe.parse(staged, "here").with_text_encoder(str(bert_folder)).override(small),
     }
 
 

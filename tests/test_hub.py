@@ -35,7 +35,7 @@ def test_all_weights_pruned():
     assert restored[WEIGHT].shape == (3, 2) and not restored[WEIGHT].any()
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla", "wide", "staged"])
 def test_folder(toy_runs, toy_graph, toy_recipes, kind):
     saved = load_model(toy_runs(kind))
     assert saved.graph.fingerprint == toy_graph.fingerprint
@@ -57,7 +57,7 @@ def test_cosine_scorer(toy_recipes, toy_graph, toy_corpora, tmp_path):
     run = train(recipe, toy_graph, toy_corpora["train"], toy_corpora["val"], tmp_path / "run")
     scores = Predictor(run.folder).scores(toy_corpora["val"].texts)
     np.testing.assert_allclose(scores.toarray(), run.evaluation.scores.toarray(), atol=1e-6)
-    assert load_model(run.folder).config["scorer"] == "cosine"
+    assert load_model(run.folder).config["scorer"]["kind"] == "cosine"
 
 
 def test_another_taxonomy_is_refused(toy_runs):

@@ -14,7 +14,7 @@ from hgraph.hub import load_model
 from hgraph.recipes import train
 from hgraph.update import load_with_taxonomy, update_model
 
-KINDS = ["lexical", "dense", "mixed", "htla"]
+KINDS = ["lexical", "dense", "mixed", "htla", "wide", "staged"]
 
 
 def edges_of(graph):

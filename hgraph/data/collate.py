@@ -19,6 +19,9 @@ class AlignmentDataset(Dataset):
         features: What a text encoder made of the texts (`encoder.prepare(texts)`): a sequence of items.
         labels: CSR [num_documents, num_labels], or None at prediction.
 
+    Attributes:
+        numbered: Whether an item says its row, under `row`; off at first.
+
     Raises:
         DataError: The two differ in length.
     """
@@ -33,6 +36,7 @@ class AlignmentDataset(Dataset):
                 labels.eliminate_zeros()
         self.features = features
         self.labels = labels
+        self.numbered = False
 
     def __len__(self) -> int:
         return len(self.features)
@@ -40,6 +44,8 @@ class AlignmentDataset(Dataset):
     def __getitem__(self, row: int) -> dict[str, Any]:
         row = range(len(self))[row]  # a negative row counts from the end
         item = {"features": self.features[row]}
+        if self.numbered:
+            item["row"] = row
         if self.labels is not None:
             item["labels"] = self.labels.indices[self.labels.indptr[row] : self.labels.indptr[row + 1]]
         return item
@@ -54,6 +60,7 @@ class Collator:
 
     Shapes:
         - `labels`: [B, num_labels], float32 multi-hot; only where the items carry labels.
+        - `rows`: [B], long, rows of the dataset; only where the items say theirs.
     """
 
     def __init__(self, collate_text: Callable[[Sequence[Any]], Mapping[str, Tensor]], num_labels: int) -> None:
@@ -61,7 +68,7 @@ class Collator:
         self.num_labels = num_labels
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The batch: tensors under `text` and, where the items have them, `labels`."""
+        """The batch: tensors under `text` and, where the items have them, `labels` and `rows`."""
         batch: dict[str, Any] = {"text": dict(self.collate_text([item["features"] for item in items]))}
         if items and "labels" in items[0]:
             rows = np.repeat(np.arange(len(items)), [len(item["labels"]) for item in items])
@@ -69,4 +76,6 @@ class Collator:
             labels = torch.zeros(len(items), self.num_labels)
             labels[torch.from_numpy(rows), torch.from_numpy(columns)] = 1.0
             batch["labels"] = labels
+        if items and "row" in items[0]:
+            batch["rows"] = torch.tensor([item["row"] for item in items], dtype=torch.long)
         return batch

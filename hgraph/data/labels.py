@@ -164,6 +164,11 @@ class Corpus:
         """One string a document, its fields joined."""
         return [join_fields(text) for text in self.documents["text"]]
 
+    @property
+    def field_texts(self) -> list[dict[str, str]]:
+        """The fields of each document by name; a plain string is the field "" alone."""
+        return [{part["field"]: part["value"] for part in text} for text in self.documents["text"]]
+
     def select(self, rows: np.ndarray) -> "Corpus":
         """The documents at `rows`."""
         return Corpus(self.documents.select(rows), self.labels[rows])

@@ -1,5 +1,6 @@
 """Binary cross-entropy."""
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -14,11 +15,17 @@ Reduction = Literal["mean", "sum"]
 
 
 def binary_cross_entropy(
-    scores: Tensor, labels: Tensor, *, reduction: Reduction = "mean", mask: Tensor | None = None
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    reduction: Reduction = "mean",
+    mask: Tensor | None = None,
+    weight: Tensor | None = None,
+    pos_weight: Tensor | None = None,
 ) -> Tensor:
     r"""Binary cross-entropy of raw scores, averaged over pairs or summed over the labels of each document.
 
-    .. math:: \ell_{i,l} = -y_{i,l} \log \sigma(z_{i,l}) - (1 - y_{i,l}) \log(1 - \sigma(z_{i,l}))
+    .. math:: \ell_{i,l} = -w_l \big[ a_l y_{i,l} \log \sigma(z_{i,l}) + (1 - y_{i,l}) \log(1 - \sigma(z_{i,l})) \big]
 
     Args:
         scores: raw scores :math:`z`.
@@ -26,9 +33,12 @@ def binary_cross_entropy(
         reduction: ``"mean"`` (default) is the mean over documents and labels; ``"sum"`` is the sum over labels, then
             the mean over documents, that is ``L`` times larger.
         mask: true where a pair counts.
+        weight: :math:`w`, how heavy each label is (default 1).
+        pos_weight: :math:`a`, how heavy a positive is beside a negative (default 1).
 
     Shapes:
         - scores, labels and mask ``[B, L]``
+        - weight and pos_weight: whatever broadcasts to the scores, ``[L]`` or ``[B, L]``
         - output: scalar
 
     Example:
@@ -38,7 +48,10 @@ def binary_cross_entropy(
     """
     check_shapes(scores, labels, mask)
     scores = full_precision(scores)
-    losses = F.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), reduction="none")
+    weight, pos_weight = (None if value is None else value.to(scores) for value in (weight, pos_weight))
+    losses = F.binary_cross_entropy_with_logits(
+        scores, labels.to(scores.dtype), weight, reduction="none", pos_weight=pos_weight
+    )
     return reduce_pairs(losses, reduction, mask)
 
 
@@ -48,6 +61,12 @@ def reduce_pairs(losses: Tensor, reduction: Reduction, mask: Tensor | None) -> T
     total = losses.masked_fill(~kept, 0.0).sum()
     # Without any document the sum is zero: dividing by one keeps it so, where a plain mean would be NaN.
     return total / (kept.sum().clamp(min=1) if reduction == "mean" else max(len(losses), 1))
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise an error unless ``reduction`` is a :data:`Reduction`."""
+    if reduction not in get_args(Reduction):
+        raise ConfigError(f"'reduction' must be one of {', '.join(get_args(Reduction))}, but got {reduction!r}.")
 
 
 class BCELoss(Objective):
@@ -60,6 +79,8 @@ class BCELoss(Objective):
     Args:
         reduction: ``"mean"`` over documents and labels (default), or ``"sum"`` over labels, then the mean over
             documents.
+        pos_weight: how heavy a positive is beside a negative (default 1). Above 1, recall rises at the cost of
+            precision; for a weight of each label see :class:`~hgraph.losses.ClassBalancedBCELoss`.
 
     Shapes:
         - scores, labels and mask ``[B, L]``
@@ -72,23 +93,19 @@ class BCELoss(Objective):
 
     name = "bce"
 
-    def __init__(self, *, reduction: Reduction = "mean") -> None:
+    def __init__(self, *, reduction: Reduction = "mean", pos_weight: float = 1.0) -> None:
         super().__init__()
-        if reduction not in get_args(Reduction):
-            raise ConfigError(f"'reduction' must be one of {', '.join(get_args(Reduction))}, but got {reduction!r}.")
+        check_reduction(reduction)
+        if not 0 < pos_weight < math.inf:
+            raise ConfigError(f"'pos_weight' must be a finite number above 0, but got {pos_weight}.")
         self.reduction = reduction
+        self.pos_weight = pos_weight
 
-    def forward(
-        self,
-        *,
-        scores: Tensor,
-        labels: Tensor,
-        text: Tensor | None = None,
-        label_vectors: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
         """The value for one batch."""
-        return binary_cross_entropy(scores, labels, reduction=self.reduction, mask=mask)
+        pos_weight = None if self.pos_weight == 1 else scores.new_tensor(self.pos_weight, dtype=torch.float32)
+        return binary_cross_entropy(scores, labels, reduction=self.reduction, mask=mask, pos_weight=pos_weight)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(reduction={self.reduction!r})"
+        weight = "" if self.pos_weight == 1 else f", pos_weight={self.pos_weight}"
+        return f"{type(self).__name__}(reduction={self.reduction!r}{weight})"

@@ -1,45 +1,58 @@
 """What every objective promises."""
 
-from abc import ABC, abstractmethod
+import inspect
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 
+INPUTS = {
+    "scores": "raw scores (logits), [B, L], or [B, K] of a shortlist",
+    "labels": "1 where the document has the label, 0 elsewhere; shaped like the scores",
+    "mask": "true where a pair of document and label counts; shaped like the scores",
+    "candidates": "the labels of a shortlist, [B, K], long; without it column l is label l",
+    "text": "document vectors, [B, D]",
+    "label_vectors": "label vectors, [L, D]",
+    "label_text": "what a document says about each label, [B, L, D], or [B, S, D] with `label_slots`",
+    "label_slots": "the labels of `label_text`, [B, S], long, -1 where there is none",
+    "views": "further vectors of the same documents, [B, V, D]",
+    "label_weights": "the weights that a scorer has for each label, [L, D]",
+    "mined": "mined hard negative labels, [B, N], long, -1 where there is none",
+}
+"""All that a model may hand to its objectives, by name."""
 
-class Objective(nn.Module, ABC):
+
+class Objective(nn.Module):
     """Base of the objectives: what a model computed for a batch in, one number out.
 
-    Each objective reads what it needs and ignores the rest, so a model can hold any weighted list of them
-    (:class:`~hgraph.losses.ObjectiveList`). A batch without documents gives zero, never NaN.
-
-    Args of a call:
-        scores: raw scores (logits).
-        labels: 1 where the document has the label, 0 elsewhere.
-        text: document vectors.
-        label_vectors: label vectors.
-        mask: true where a pair of document and label counts; without it all do.
+    An objective's `forward` takes keyword arguments named in :data:`INPUTS` and declares those alone that it reads:
+    one without a default is required, one with the default None is used where it is given. A model can hold any
+    weighted list of objectives (:class:`~hgraph.losses.ObjectiveList`), which passes each what it asks for. A batch
+    without documents gives zero, never NaN.
 
     Shapes:
-        - scores, labels and mask ``[B, L]``, text ``[B, D]``, label_vectors ``[L, D]``
+        - see :data:`INPUTS`
         - output: scalar
     """
 
     name: ClassVar[str]
     """The name under which the value is reported."""
 
-    @abstractmethod
-    def forward(
-        self,
-        *,
-        scores: Tensor,
-        labels: Tensor,
-        text: Tensor | None = None,
-        label_vectors: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """The value of the objective for one batch."""
+
+def inputs_of(objective: nn.Module) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of the inputs that an objective reads, and of those it cannot do without.
+
+    Example:
+        >>> from hgraph.losses import TLALoss
+        >>> sorted(inputs_of(TLALoss())[1])
+        ['label_vectors', 'labels', 'text']
+    """
+    parameters = inspect.signature(objective.forward).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return frozenset(INPUTS), frozenset()
+    required = frozenset(parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty)
+    return frozenset(parameter.name for parameter in parameters), required
 
 
 def check_shapes(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> None:

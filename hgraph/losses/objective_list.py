@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
+from hgraph.losses.objective import INPUTS, inputs_of
 
 
 class ObjectiveList(nn.Module):
@@ -17,7 +18,7 @@ class ObjectiveList(nn.Module):
         objectives: objectives, each alone (weight 1) or as a pair ``(weight, objective)``.
 
     Shapes:
-        - as :class:`~hgraph.losses.Objective`
+        - as :data:`hgraph.losses.objective.INPUTS`; what is None counts as not given
         - output: the total (scalar), and the value of each objective by name, without its weight and without gradient;
           the second objective of one name is reported with ``_2`` after it
 
@@ -48,27 +49,37 @@ class ObjectiveList(nn.Module):
         self.weights = weights
         self.names = names
         self.objectives = nn.ModuleList(modules)
+        self.reads = [inputs_of(module) for module in modules]
 
-    def forward(
-        self,
-        *,
-        scores: Tensor,
-        labels: Tensor,
-        text: Tensor | None = None,
-        label_vectors: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, **inputs: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted total, and the value of each objective by name."""
-        # Objectives of other packages may not know a mask; they are only asked to where there is one.
-        options = {} if mask is None else {"mask": mask}
-        values = [
-            objective(scores=scores, labels=labels, text=text, label_vectors=label_vectors, **options)
-            for objective in self.objectives
-        ]
+        given = {name: value for name, value in inputs.items() if value is not None}
+        values = []
+        for objective, (reads, required) in zip(self.objectives, self.reads, strict=True):
+            missing = sorted(required - given.keys())
+            if missing:
+                raise ConfigError(
+                    f"{type(objective).__name__} needs '{missing[0]}' ({INPUTS.get(missing[0], 'not known')}), which "
+                    "the model does not give."
+                )
+            # What reads no pairs of documents and labels has none to leave out.
+            if "mask" in given and "mask" not in reads and reads & {"scores", "labels"}:
+                raise ConfigError(f"{type(objective).__name__} cannot leave pairs out: it takes no 'mask'.")
+            values.append(objective(**{name: value for name, value in given.items() if name in reads}))
         total = values[0] * self.weights[0]
         for weight, value in zip(self.weights[1:], values[1:], strict=True):
             total = total + weight * value
         return total, {name: value.detach() for name, value in zip(self.names, values, strict=True)}
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names of the inputs that some objective cannot do without."""
+        return frozenset().union(*(required for _, required in self.reads))
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Names of the inputs that some objective reads."""
+        return frozenset().union(*(reads for reads, _ in self.reads))
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{w:g} x {o!r}" for w, o in zip(self.weights, self.objectives, strict=True))

@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from hgraph.errors import ConfigError
-from hgraph.losses.bce import Reduction, reduce_pairs
+from hgraph.losses.bce import Reduction, check_reduction, reduce_pairs
 from hgraph.losses.objective import Objective, check_shapes
 from hgraph.losses.precision import full_precision
 
@@ -62,18 +61,9 @@ class SquaredHingeLoss(Objective):
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum"):
-            raise ConfigError(f"'reduction' must be one of mean, sum, but got {reduction!r}.")
+        check_reduction(reduction)
         self.reduction: Reduction = reduction
 
-    def forward(
-        self,
-        *,
-        scores: Tensor,
-        labels: Tensor,
-        text: Tensor | None = None,
-        label_vectors: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
         """The value for one batch."""
         return squared_hinge(scores, labels, reduction=self.reduction, mask=mask)

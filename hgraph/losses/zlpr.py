@@ -61,14 +61,6 @@ class ZLPRLoss(Objective):
 
     name = "zlpr"
 
-    def forward(
-        self,
-        *,
-        scores: Tensor,
-        labels: Tensor,
-        text: Tensor | None = None,
-        label_vectors: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
         """The value for one batch."""
         return zlpr(scores, labels, mask=mask)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.losses import BCELoss, ObjectiveList
-from hgraph.models.frozen_model import FrozenModel, sum_scores
+from hgraph.models.frozen_model import PARTS, FrozenModel, Part, score_parts, sum_parts
 from hgraph.nn import CachedLabelEncoder, LabelEncoder
+from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import LexicalScorer, Scorer
 from hgraph.text import TextEncoder, TextStates
 
@@ -17,8 +19,9 @@ from hgraph.text import TextEncoder, TextStates
 class AlignmentModel(nn.Module):
     """Text encoder x label encoder x scorer x objectives.
 
-    The score of a document and a label is the scorer's (dense text vector against label vector) plus, with a lexical
-    scorer, a linear function of the document's sparse features.
+    The score of a document and a label is the scorer's (dense text vector or token states against label vector) plus,
+    with a lexical scorer, a linear function of the document's sparse features, plus, with a neighbour scorer, the vote
+    of similar training documents; `fusion` weighs the three.
 
     Args:
         text_encoder: Texts -> :class:`hgraph.text.TextStates`.
@@ -28,20 +31,28 @@ class AlignmentModel(nn.Module):
         label_names: Texts of the labels; their features come from the embedding layer of the text encoder, shared with
             it, so that names receive gradient. None: the label encoder is called without features.
         lexical_scorer: Scores from the encoder's sparse features.
+        neighbour_scorer: Scores from the labels of similar training documents. It has no part in training:
+            :meth:`remember` fills it, and its weight is fitted on validation documents.
         objectives: What is minimised; by default BCE, summed over labels.
         label_samples: With a :class:`hgraph.nn.CachedLabelEncoder`, a training step computes the labels of its
-            documents and so many drawn at random; the rest come from memory (default 1024).
+            documents, mined negatives and so many drawn at random; the rest come from memory (default 1024).
+
+    Attributes:
+        fusion: float32 [3], weights of the dense, the lexical and the neighbours' score in predictions.
+        active: The scores that a training step adds up for the objectives.
+        trainable: The weights that may be trained at all.
 
     Shapes:
         - `text`: the tensors of `text_encoder.collate`.
         - `labels`: [B, L], float multi-hot.
-        - output: `loss` (scalar; with labels only) and `logits` [B, L].
+        - `mined`: [B, N], long, hard negative labels, -1 where there is none.
+        - output: `loss` (scalar; with labels only) and `logits` [B, L] (not where no objective reads scores).
 
     Raises:
         ConfigError: The parts do not fit together.
     """
 
-    label_batch: dict[str, Tensor]
+    fusion: Tensor
 
     def __init__(
         self,
@@ -52,6 +63,7 @@ class AlignmentModel(nn.Module):
         label_encoder: LabelEncoder | None = None,
         label_names: Sequence[str] | None = None,
         lexical_scorer: LexicalScorer | None = None,
+        neighbour_scorer: NeighbourScorer | None = None,
         objectives: ObjectiveList | None = None,
         label_samples: int = 1024,
     ) -> None:
@@ -61,7 +73,7 @@ class AlignmentModel(nn.Module):
         if lexical_scorer is not None and not text_encoder.num_features:
             raise ConfigError(
                 f"'lexical_scorer' needs sparse features, which {type(text_encoder).__name__} does not give. Use the "
-                "text encoder 'bag', or leave the lexical scorer out."
+                "text encoder 'bag' or a WideDeepTextEncoder, or leave the lexical scorer out."
             )
         if scorer is not None and not text_encoder.channels:
             raise ConfigError(
@@ -74,8 +86,13 @@ class AlignmentModel(nn.Module):
         self.scorer = scorer
         self.label_encoder = label_encoder
         self.lexical_scorer = lexical_scorer
+        self.neighbour_scorer = neighbour_scorer
+        self.register_buffer("fusion", torch.ones(len(PARTS)))
+        self.active: frozenset[Part] = frozenset({"dense", "lexical"})
         self.label_samples = label_samples
         self.objectives = objectives or ObjectiveList([BCELoss(reduction="sum")])
+        # What a stage of a training may switch on and off; a frozen encoder is never among them.
+        self.trainable = frozenset(parameter for parameter in self.parameters() if parameter.requires_grad)
         self._label_batch_names: list[str] = []
         if label_encoder is not None and label_names is not None:
             for name, value in text_encoder.collate(text_encoder.prepare(label_names)).items():
@@ -83,10 +100,11 @@ class AlignmentModel(nn.Module):
                 self.register_buffer(f"label_{name}", value, persistent=False)
                 self._label_batch_names.append(name)
 
-    def label_vectors(self, labels: Tensor | None = None) -> Tensor | None:
+    def label_vectors(self, labels: Tensor | None = None, mined: Tensor | None = None) -> Tensor | None:
         """Label vectors [L, C], or None where the scorer works without.
 
-        With `labels` [B, L] of a training step, a label encoder with a memory computes those and some others.
+        With `labels` [B, L] of a training step, a label encoder with a memory computes those, the mined ones and some
+        others.
         """
         if self.label_encoder is None:
             return None
@@ -96,21 +114,78 @@ class AlignmentModel(nn.Module):
             return self.label_encoder(features)
         wanted = labels.any(0)
         wanted[torch.randperm(self.num_labels, device=labels.device)[: self.label_samples]] = True
+        if mined is not None:
+            wanted[mined[mined >= 0]] = True
         return self.label_encoder(features, labels=wanted.nonzero().squeeze(1))
 
-    def forward(self, text: Mapping[str, Tensor], labels: Tensor | None = None) -> dict[str, Any]:
+    def forward(
+        self, text: Mapping[str, Tensor], labels: Tensor | None = None, mined: Tensor | None = None
+    ) -> dict[str, Any]:
         """Scores of all labels and, with `labels`, the loss; see the class for shapes."""
         states = self.text_encoder(**text)
-        vectors = self.label_vectors(labels)
-        scores = self.score(states, vectors)
+        vectors = self.label_vectors(labels, mined)
         if labels is None:
-            return {"logits": scores}
-        loss, _ = self.objectives(scores=scores, labels=labels, text=states.pooled, label_vectors=vectors)
-        return {"loss": loss, "logits": scores}
+            return {"logits": self.score(states, vectors)}
+        uses = self.objectives.uses
+        scores = None
+        if "scores" in uses:
+            scores = sum_parts(self.parts(states, vectors, self.active), torch.ones_like(self.fusion))
+        label_text, label_slots = self._label_text(states, vectors, labels)
+        loss, values = self.objectives(
+            scores=scores,
+            labels=labels,
+            text=states.pooled,
+            label_vectors=vectors,
+            label_text=label_text,
+            label_slots=label_slots,
+            # Dropout makes another view of the same documents.
+            views=self.text_encoder(**text).pooled.unsqueeze(1) if "views" in self.objectives.needs else None,
+            label_weights=self._label_weights(vectors) if "label_weights" in uses else None,
+            mined=mined if "mined" in uses else None,
+        )
+        output = {"loss": loss, "objectives": values}
+        return output if scores is None else {**output, "logits": scores}
+
+    def parts(self, states: TextStates, label_vectors: Tensor | None, active: frozenset[Part]) -> dict[Part, Tensor]:
+        """The scores [B, L] of the parts named by `active`, before they are added up."""
+        return score_parts(
+            states,
+            scorer=self.scorer if "dense" in active else None,
+            lexical_scorer=self.lexical_scorer if "lexical" in active else None,
+            neighbour_scorer=self.neighbour_scorer if "neighbours" in active else None,
+            label_vectors=label_vectors,
+        )
 
     def score(self, states: TextStates, label_vectors: Tensor | None) -> Tensor:
         """Scores [B, L] of encoded texts."""
-        return sum_scores(self.scorer, self.lexical_scorer, states, label_vectors)
+        parts = self.parts(states, label_vectors, frozenset(PARTS))
+        return sum_parts(parts, self.fusion)
+
+    def _label_text(
+        self, states: TextStates, vectors: Tensor | None, labels: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What each document says about its own labels, [B, S, D], and which these are, [B, S]."""
+        if "label_text" not in self.objectives.needs:
+            return None, None
+        attend = getattr(self.scorer, "label_text", None)
+        if attend is None or states.tokens is None:
+            raise ConfigError(
+                "an objective compares what documents say about their labels: it needs the scorer 'label_attention' "
+                "and a text encoder with token states."
+            )
+        slots = int(labels.sum(1).max()) if len(labels) else 0
+        given, ids = labels.topk(max(slots, 1), dim=1)
+        return attend(states.tokens, vectors, ids, mask=states.mask), ids.masked_fill(given <= 0, -1)
+
+    def _label_weights(self, vectors: Tensor | None) -> Tensor | None:
+        return None if self.scorer is None else self.scorer.label_weights(vectors)
+
+    @torch.no_grad()
+    def remember(self, vectors: Tensor, labels: sp.csr_matrix) -> None:
+        """Fill the neighbour scorer with the vectors [N, D] of training documents and their labels, CSR [N, L]."""
+        if self.neighbour_scorer is None:
+            raise ConfigError("the model has no 'neighbour_scorer' to remember documents.")
+        self.neighbour_scorer.remember(vectors, labels)
 
     @torch.no_grad()
     def init_bias(self, prior: Tensor) -> None:
@@ -128,12 +203,15 @@ class AlignmentModel(nn.Module):
         """
         self.eval()
         scorer = None if self.scorer is None else self.scorer.freeze(self.label_vectors())
-        return FrozenModel(
+        frozen = FrozenModel(
             text_encoder=self.text_encoder,
             num_labels=self.num_labels,
             scorer=scorer,
             lexical_scorer=self.lexical_scorer,
-        ).eval()
+            neighbour_scorer=self.neighbour_scorer,
+        )
+        frozen.fusion = self.fusion
+        return frozen.eval()
 
 
 def _check_sizes(

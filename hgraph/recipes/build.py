@@ -1,17 +1,35 @@
 """Recipe -> objects: the one place where names become classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hgraph.data.label_documents import label_texts
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
-from hgraph.losses import BCELoss, Objective, ObjectiveList, SquaredHingeLoss, TLALoss, ZLPRLoss
+from hgraph.losses import (
+    AsymmetricLoss,
+    BCELoss,
+    ClassBalancedBCELoss,
+    HiLeConLoss,
+    HMCLLoss,
+    InstanceContrastLoss,
+    LevelMarginLoss,
+    LorentzTLALoss,
+    MaxConstraintLoss,
+    NTXentLoss,
+    Objective,
+    ObjectiveList,
+    PathRegularisation,
+    RecursiveRegularisation,
+    SquaredHingeLoss,
+    SupConLoss,
+    TLALoss,
+    ZLPRLoss,
+)
 from hgraph.models import AlignmentModel
 from hgraph.nn import (
     CachedLabelEncoder,
@@ -24,61 +42,148 @@ from hgraph.nn import (
     NameLabelEncoder,
     TreeSweepEncoder,
 )
+from hgraph.recipes import label_encoder_options as labels
+from hgraph.recipes import objective_options as o
 from hgraph.recipes import recipe as r
-from hgraph.scoring import AdditiveScorer, DotScorer, LexicalScorer, LinearScorer, Scorer
-from hgraph.text import BagTextEncoder, TextEncoder, TransformerTextEncoder
-from hgraph.text.vocabulary import NGrams, TfidfFeatures
+from hgraph.recipes import scorer_options as sc
+from hgraph.recipes.label_encoder_options import LabelEncoderOptions
+from hgraph.recipes.scorer_options import ScorerOptions
+from hgraph.recipes.text_encoder_options import Bag, Frozen, TextEncoderOptions, Transformer
+from hgraph.retrieval import NeighbourScorer
+from hgraph.sampling import SupportWeights
+from hgraph.scoring import (
+    AdditiveScorer,
+    BilinearScorer,
+    ConcatScorer,
+    DotScorer,
+    GatedScorer,
+    LabelAttentionScorer,
+    LexicalScorer,
+    LinearScorer,
+    MLPScorer,
+    Scorer,
+    ShrunkLinearScorer,
+)
+from hgraph.text import (
+    BagTextEncoder,
+    ChunkedTextEncoder,
+    EmbeddingCache,
+    FieldTextEncoder,
+    FrozenTextEncoder,
+    LoRAOptions,
+    Text,
+    TextEncoder,
+    TransformerTextEncoder,
+    WideDeepTextEncoder,
+)
+from hgraph.text.vocabulary import NGrams
 
 
-def build_text_encoder(config: r.Bag | r.Transformer, texts: Sequence[str]) -> TextEncoder:
+def build_text_encoder(recipe: r.Recipe, texts: Sequence[Text]) -> TextEncoder:
     """A text encoder ready to train; a bag learns its vocabulary from `texts`."""
-    if isinstance(config, r.Transformer):
-        return TransformerTextEncoder.from_pretrained(config.model, **_transformer_options(config))
+    config, lexical = recipe.text_encoder, recipe.lexical
+    encoder = _text_encoder(config, texts)
+    if lexical is None or isinstance(config, Bag):
+        return encoder
+    wide = _bag(lexical.features(), texts)
+    return WideDeepTextEncoder(wide, encoder)
+
+
+def _text_encoder(config: TextEncoderOptions, texts: Sequence[Text]) -> TextEncoder:
+    if isinstance(config, Bag):
+        return _bag(config, texts)
+    if isinstance(config, Transformer):
+        encoder = TransformerTextEncoder.from_pretrained(
+            config.model,
+            pooling=config.pooling,
+            max_length=config.max_length,
+            dropout=config.dropout,
+            gradient_checkpointing=config.gradient_checkpointing,
+            lora=LoRAOptions(rank=config.lora_rank) if config.lora_rank else None,
+        )
+        return ChunkedTextEncoder(encoder, windows=config.windows) if config.windows > 1 else encoder
+    if isinstance(config, Frozen):
+        inner = TransformerTextEncoder.from_pretrained(
+            config.model, pooling=config.pooling, max_length=config.max_length, dropout=0.0
+        )
+        return FrozenTextEncoder(
+            inner,
+            cache=EmbeddingCache() if config.cache else None,
+            channels=config.channels,
+            dropout=config.dropout,
+            normalize=config.normalize,
+            precision=config.precision,
+        )
+    names = list(dict.fromkeys(name for text in texts if not isinstance(text, str) for name in text))
+    return FieldTextEncoder(
+        _text_encoder(config.encoder, texts),
+        names,
+        heads=config.heads,
+        dropout=config.dropout,
+        field_dropout=config.field_dropout,
+        max_lengths=config.max_lengths,
+    )
+
+
+def _bag(config: Bag, texts: Sequence[Text]) -> BagTextEncoder:
     families = [
         NGrams("word", 1, config.word_ngrams, config.min_documents, config.max_features),
         *([NGrams("char_wb", 3, config.char_ngrams, 5, config.max_features)] if config.char_ngrams else []),
     ]
-    return BagTextEncoder.fit(texts, families=families, channels=config.channels, dropout=config.dropout)
+    return BagTextEncoder.fit(
+        texts,
+        families=families,
+        num_buckets=config.buckets or None,
+        channels=config.channels,
+        dropout=config.dropout,
+        weighting=config.weighting,
+    )
 
 
-def restore_text_encoder(config: r.Bag | r.Transformer, folder: Path, state: dict[str, torch.Tensor]) -> TextEncoder:
-    """The same from what `save_assets` wrote; `state` holds the encoder's weights, which the caller loads."""
-    if isinstance(config, r.Transformer):
-        return TransformerTextEncoder.from_assets(folder, **_transformer_options(config))
-    features = TfidfFeatures.load(folder, state["idf"].numpy())
-    return BagTextEncoder(features, channels=config.channels, dropout=config.dropout)
+def build_model(
+    recipe: r.Recipe, graph: LabelGraph, text_encoder: TextEncoder, support: np.ndarray | None = None
+) -> AlignmentModel:
+    """The model of `recipe` on `graph`, drawn from torch's current random state.
 
-
-def build_model(recipe: r.Recipe, graph: LabelGraph, text_encoder: TextEncoder) -> AlignmentModel:
-    """The model of `recipe` on `graph`, drawn from torch's current random state."""
+    `support` [L] counts the training documents of each label, for the scorers and objectives that weigh by it.
+    """
     channels, num_labels = text_encoder.channels, graph.num_labels
-    config = recipe.label_encoder
+    config, neighbours = recipe.label_encoder, recipe.neighbours
+    counts = torch.zeros(num_labels) if support is None else torch.from_numpy(support).float()
     return AlignmentModel(
         text_encoder=text_encoder,
         num_labels=num_labels,
-        scorer=_scorer(recipe.scorer, num_labels, channels),
+        scorer=_scorer(recipe.scorer, num_labels, channels, counts),
         label_encoder=_label_encoder(config, graph, channels),
-        label_names=None if config is None or isinstance(config, r.Learned) else label_texts(graph, config.text),
+        label_names=None if config is None or isinstance(config, labels.Learned) else label_texts(graph, config.text),
         lexical_scorer=(
             LexicalScorer(text_encoder.num_features, num_labels, max_weights=recipe.lexical.max_weights)
             if recipe.lexical is not None and text_encoder.num_features
             else None
         ),
-        objectives=ObjectiveList([(objective.weight, _objective(objective)) for objective in recipe.objectives]),
+        neighbour_scorer=(
+            NeighbourScorer(channels, num_labels, k=neighbours.k, temperature=neighbours.temperature)
+            if neighbours is not None
+            else None
+        ),
+        objectives=build_objectives(recipe.objectives, graph, channels, counts),
         label_samples=getattr(config, "samples", 0),
     )
 
 
-def _transformer_options(config: r.Transformer) -> dict[str, Any]:
-    return {"pooling": config.pooling, "max_length": config.max_length, "dropout": config.dropout}
+def build_objectives(
+    options: Sequence[o.ObjectiveOptions], graph: LabelGraph, channels: int, support: Tensor
+) -> ObjectiveList:
+    """The weighted sum of the objectives that `options` name."""
+    return ObjectiveList([(option.weight, _objective(option, graph, channels, support)) for option in options])
 
 
-def _label_encoder(config: r.LabelEncoderOptions | None, graph: LabelGraph, channels: int) -> LabelEncoder | None:
+def _label_encoder(config: LabelEncoderOptions | None, graph: LabelGraph, channels: int) -> LabelEncoder | None:
     if config is None:
         return None
-    if isinstance(config, r.Learned):
+    if isinstance(config, labels.Learned):
         return LearnedLabelEncoder(graph.num_labels, channels)
-    if isinstance(config, r.Features):
+    if isinstance(config, labels.Features):
         return FeatureLabelEncoder(
             graph.num_labels,
             channels,
@@ -87,20 +192,23 @@ def _label_encoder(config: r.LabelEncoderOptions | None, graph: LabelGraph, chan
             id_channels=config.id_channels or None,
         )
     names = NameLabelEncoder(channels, channels, num_labels=graph.num_labels if config.ids else None)
-    if isinstance(config, r.Names):
+    if isinstance(config, labels.Names):
         return names
     return _graph_encoder(config, graph, channels, names)
 
 
 def _graph_encoder(
-    config: r.GAT | r.Graphormer | r.GPTrans | r.TreeSweep, graph: LabelGraph, channels: int, names: NameLabelEncoder
+    config: labels.GAT | labels.Graphormer | labels.GPTrans | labels.TreeSweep,
+    graph: LabelGraph,
+    channels: int,
+    names: NameLabelEncoder,
 ) -> LabelEncoder:
     """A label encoder on the hierarchy; its arguments have the names of the options."""
     kinds = {
-        r.GAT: GATLabelEncoder,
-        r.Graphormer: GraphormerLabelEncoder,
-        r.GPTrans: GPTransLabelEncoder,
-        r.TreeSweep: TreeSweepEncoder,
+        labels.GAT: GATLabelEncoder,
+        labels.Graphormer: GraphormerLabelEncoder,
+        labels.GPTrans: GPTransLabelEncoder,
+        labels.TreeSweep: TreeSweepEncoder,
     }
     if channels % config.heads:
         fitting = max(heads for heads in range(1, config.heads) if channels % heads == 0)
@@ -113,25 +221,66 @@ def _graph_encoder(
     if getattr(config, "cached", False) and options.get("form") == "auto":
         options["form"] = "edges"  # the one that computes some labels without the others
     encoder = kinds[type(config)](graph, channels=channels, node_encoder=names, **options)
-    if isinstance(config, r.TreeSweep) or not config.cached:
+    if isinstance(config, labels.TreeSweep) or not config.cached:
         return encoder
     return CachedLabelEncoder(encoder, refresh=config.refresh)
 
 
-def _scorer(config: r.Linear | r.Additive | r.Dot | None, num_labels: int, channels: int) -> Scorer | None:
+def _scorer(config: ScorerOptions | None, num_labels: int, channels: int, support: Tensor) -> Scorer | None:
     if config is None or not channels:
         return None
-    if isinstance(config, r.Dot):
-        return DotScorer(channels, num_labels=num_labels, similarity=config.similarity)
-    return (AdditiveScorer if isinstance(config, r.Additive) else LinearScorer)(num_labels, channels)
+    options = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "name"}
+    match config:
+        case sc.Linear():
+            return LinearScorer(num_labels, channels)
+        case sc.MLP():
+            return MLPScorer(num_labels, channels, **options)
+        case sc.Additive():
+            return AdditiveScorer(num_labels, channels)
+        case sc.Dot():
+            return DotScorer(channels, num_labels=num_labels, **options)
+        case sc.Bilinear():
+            return BilinearScorer(channels, num_labels=num_labels, **options)
+        case sc.Shrunk():
+            return ShrunkLinearScorer(num_labels, channels, support=support, **options)
+        case sc.Gated():
+            return GatedScorer(num_labels, channels)
+        case sc.Concat():
+            return ConcatScorer(channels, num_labels=num_labels, **options)
+        case sc.LabelAttention():
+            return LabelAttentionScorer(channels, num_labels=num_labels, **options)
 
 
-def _objective(config: r.BCE | r.SquaredHinge | r.ZLPR | r.TLA) -> Objective:
-    if isinstance(config, r.TLA):
-        return TLALoss(temperature=config.temperature)
-    if isinstance(config, r.ZLPR):
-        return ZLPRLoss()
-    return (SquaredHingeLoss if isinstance(config, r.SquaredHinge) else BCELoss)(reduction=config.reduction)
+def _objective(config: o.ObjectiveOptions, graph: LabelGraph, channels: int, support: Tensor) -> Objective:
+    elsewhere = ("name", "weight")
+    options = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in elsewhere}
+    if isinstance(config, o.ClassBalancedBCE):
+        return ClassBalancedBCELoss(support, **options)
+    if isinstance(config, o.LorentzTLA):
+        return LorentzTLALoss(graph, channels, **options)
+    if isinstance(config, o.TLA):
+        return TLALoss(graph=graph, **options)
+    if isinstance(config, o.HMCL):
+        weights = SupportWeights(graph, support) if options.pop("support_weighted") else None
+        return HMCLLoss(graph, negative_weights=weights, **options)
+    kind = _OBJECTIVES[type(config)]
+    return kind(graph, **options) if isinstance(config, o.ON_GRAPH) else kind(**options)
+
+
+_OBJECTIVES: dict[type, Callable[..., Objective]] = {
+    o.BCE: BCELoss,
+    o.Asymmetric: AsymmetricLoss,
+    o.SquaredHinge: SquaredHingeLoss,
+    o.ZLPR: ZLPRLoss,
+    o.LevelMargin: LevelMarginLoss,
+    o.HiLeCon: HiLeConLoss,
+    o.InstanceContrast: InstanceContrastLoss,
+    o.SupCon: SupConLoss,
+    o.NTXent: NTXentLoss,
+    o.PathRegularisation: PathRegularisation,
+    o.MaxConstraint: MaxConstraintLoss,
+    o.RecursiveRegularisation: RecursiveRegularisation,
+}
 
 
 def count_parameters(model: nn.Module) -> int:

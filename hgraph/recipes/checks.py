@@ -13,7 +13,9 @@ def at_least(config: Any, least: int, *names: str) -> None:
             raise ConfigError(f"'{name}' must {bound}, found {getattr(config, name)}.")
 
 
-def check_share(config: Any, name: str) -> None:
-    """Raise an error where an option is no share from 0 to below 1."""
-    if not 0 <= getattr(config, name) < 1:
-        raise ConfigError(f"'{name}' must be a share from 0 to below 1, found {getattr(config, name)}.")
+def check_share(config: Any, *names: str) -> None:
+    """Raise an error where an option is no share from 0 to below 1; None is let through."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0 <= value < 1:
+            raise ConfigError(f"'{name}' must be a share from 0 to below 1, found {value}.")

@@ -5,187 +5,32 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from hgraph.errors import ConfigError
-from hgraph.recipes.checks import at_least, check_share
-from hgraph.recipes.label_encoder_options import (  # noqa: F401
-    GAT,
-    Features,
-    GPTrans,
-    Graphormer,
-    LabelEncoderOptions,
-    Learned,
-    Names,
-    TreeSweep,
+from hgraph.recipes.label_encoder_options import LabelEncoderOptions
+from hgraph.recipes.objective_options import (
+    BCE,
+    LABEL_VECTOR_OBJECTIVES,
+    TLA,
+    HiLeCon,
+    ObjectiveOptions,
+    RecursiveRegularisation,
 )
 from hgraph.recipes.schema import from_mapping, suggestion
-
-
-@dataclass(frozen=True)
-class Bag:
-    """Bag of n-grams; see :class:`hgraph.text.BagTextEncoder`."""
-
-    name: Literal["bag"] = "bag"
-    channels: int = 256
-    dropout: float = 0.3
-    word_ngrams: int = 2
-    char_ngrams: int = 0
-    min_documents: int = 2
-    max_features: int = 200_000
-
-    def __post_init__(self) -> None:
-        at_least(self, 0, "channels", "char_ngrams")
-        at_least(self, 1, "word_ngrams", "min_documents", "max_features")
-        check_share(self, "dropout")
-        if self.char_ngrams in (1, 2):
-            raise ConfigError(f"'char_ngrams' must be 0 (none) or at least 3, found {self.char_ngrams}.")
-
-
-@dataclass(frozen=True)
-class Transformer:
-    """Any Hugging Face encoder; see :class:`hgraph.text.TransformerTextEncoder`."""
-
-    name: Literal["transformer"] = "transformer"
-    model: str = "sentence-transformers/all-MiniLM-L6-v2"
-    pooling: Literal["cls", "mean"] = "cls"
-    max_length: int = 512
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        at_least(self, 3, "max_length")  # two of them are special tokens
-        check_share(self, "dropout")
-
-
-@dataclass(frozen=True)
-class Linear:
-    """One weight vector a label."""
-
-    name: Literal["linear"] = "linear"
-
-
-@dataclass(frozen=True)
-class Additive:
-    """HTLA's scorer in closed form."""
-
-    name: Literal["additive"] = "additive"
-
-
-@dataclass(frozen=True)
-class Dot:
-    """Inner product or cosine of text and label vectors."""
-
-    name: Literal["dot"] = "dot"
-    similarity: Literal["dot", "cosine"] = "dot"
-
-
-@dataclass(frozen=True)
-class Lexical:
-    """Sparse features straight into a linear scorer; see :class:`hgraph.scoring.LexicalScorer`."""
-
-    max_weights: int = 1_000_000_000
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "max_weights")
-
-
-@dataclass(frozen=True)
-class BCE:
-    """Binary cross-entropy."""
-
-    name: Literal["bce"] = "bce"
-    weight: float = 1.0
-    reduction: Literal["mean", "sum"] = "mean"
-
-
-@dataclass(frozen=True)
-class SquaredHinge:
-    """Squared hinge, the loss of linear support vector machines."""
-
-    name: Literal["squared_hinge"] = "squared_hinge"
-    weight: float = 1.0
-    reduction: Literal["mean", "sum"] = "mean"
-
-
-@dataclass(frozen=True)
-class ZLPR:
-    """Zero-bounded log-sum-exp pairwise ranking loss."""
-
-    name: Literal["zlpr"] = "zlpr"
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class TLA:
-    """HTLA's text-label alignment loss."""
-
-    name: Literal["tla"] = "tla"
-    weight: float = 1.0
-    temperature: float = 0.07
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ConfigError(f"'temperature' must be above 0, found {self.temperature}.")
-
-
-@dataclass(frozen=True)
-class Training:
-    """Training arguments.
-
-    Attributes:
-        epochs: Passes over the training documents.
-        batch_size: Documents of a step and process.
-        eval_batch_size: Documents scored at once.
-        learning_rate: Of the text encoder.
-        head_learning_rate: Of label encoder, scorer and biases; None takes `learning_rate`.
-        lexical_learning_rate: Of lexical weights (plain SGD, features of unit length). None takes
-            2.5 sqrt(documents / 15,000): with a fixed number of epochs it limits the norm of the weights, and more
-            documents bear a larger one. Measured on four corpora of 13,000 to 66,000 documents.
-        weight_decay: On matrices of the dense parts.
-        scheduler: `linear` falls to zero over the run, `constant` does not.
-        warmup: Share of the steps over which the rates rise.
-        max_grad_norm: Gradients are clipped to it; 0 leaves them.
-        gradient_accumulation: Batches of one step.
-        early_stopping: Validations without improvement before training ends; 0 never stops early.
-        metric: What counts as improvement on the validation documents; `mean_f1` is the mean of micro-F1 and of
-            macro-F1 over the labels that occur.
-        thresholds: Where scores become labels: one value, one a label, or 0.5.
-        label_documents: Whether the labels' names and descriptions are training documents too.
-        prior_bias: Whether biases start at the log-odds of each label's frequency.
-        seed: Of everything drawn at random.
-        precision: `auto` is bf16 on a GPU that has it, else fp32.
-        save_steps: Steps between checkpoints; 0 saves after each epoch.
-    """
-
-    epochs: int = 10
-    batch_size: int = 32
-    eval_batch_size: int = 128
-    learning_rate: float = 1e-3
-    head_learning_rate: float | None = None
-    lexical_learning_rate: float | None = None
-    weight_decay: float = 0.0
-    scheduler: Literal["linear", "constant"] = "linear"
-    warmup: float = 0.0
-    max_grad_norm: float = 0.0
-    gradient_accumulation: int = 1
-    early_stopping: int = 3
-    metric: Literal["macro_f1", "macro_f1_supported", "micro_f1", "mean_f1", "r_precision"] = "macro_f1"
-    thresholds: Literal["global", "per_label", "fixed"] = "global"
-    label_documents: bool = False
-    prior_bias: bool = True
-    seed: int = 0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    save_steps: int = 0
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "epochs", "batch_size", "eval_batch_size", "gradient_accumulation")
-        at_least(self, 0, "learning_rate", "head_learning_rate", "lexical_learning_rate", "weight_decay")
-        at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed")
-        if self.seed >= 2**32:
-            raise ConfigError(f"'seed' must be below 2**32, found {self.seed}.")
-        check_share(self, "warmup")
+from hgraph.recipes.scorer_options import LABEL_VECTOR_SCORERS, LabelAttention, Linear, ScorerOptions
+from hgraph.recipes.text_encoder_options import Bag, Fields, Frozen, Lexical, TextEncoderOptions, Transformer
+from hgraph.recipes.training_options import (
+    Mining,
+    Neighbours,
+    ScorePart,
+    Stage,
+    TrainedPart,
+    Training,
+    check_stage,
+)
 
 
 @dataclass(frozen=True)
@@ -199,34 +44,92 @@ class Recipe:
         label_encoder: Label graph -> vectors; None for flat models.
         scorer: Text x label -> score; None scores by lexical features alone.
         lexical: Lexical scorer beside it, or None.
+        neighbours: Scores from the labels of similar training documents beside them, or None.
+        fuse: Whether the weights of the scores are fitted on validation documents; else each counts once.
+        stages: Training that comes first, one stage after the other.
         objectives: What is minimised.
+        parts: What is trained; None trains all that the objectives reach.
+        scores: The scores that the objectives judge.
+        mining: Hard negative labels for the objective `tla`, or None.
         training: Training arguments.
     """
 
     name: str
     description: str = ""
-    text_encoder: Bag | Transformer = field(default_factory=Bag)
+    text_encoder: TextEncoderOptions = field(default_factory=Bag)
     label_encoder: LabelEncoderOptions | None = None
-    scorer: Linear | Additive | Dot | None = field(default_factory=Linear)
+    scorer: ScorerOptions | None = field(default_factory=Linear)
     lexical: Lexical | None = None
-    objectives: list[BCE | SquaredHinge | ZLPR | TLA] = field(default_factory=lambda: [BCE(reduction="sum")])
+    neighbours: Neighbours | None = None
+    fuse: bool = False
+    stages: list[Stage] = field(default_factory=list)
+    objectives: list[ObjectiveOptions] = field(default_factory=lambda: [BCE(reduction="sum")])
+    parts: list[TrainedPart] | None = None
+    scores: ScorePart = "sum"
+    mining: Mining | None = None
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
-        if not self.objectives:
-            raise ConfigError("'objectives' must name at least one objective, found none.")
-        for objective in self.objectives:
-            at_least(objective, 0, "weight")
+        check_stage(self.objectives, self.parts, "the recipe")
         if self.scorer is None and self.lexical is None:
             raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
-        if self.lexical is not None and not isinstance(self.text_encoder, Bag):
-            raise ConfigError("'lexical' needs the text encoder 'bag', which alone gives n-grams.")
         if self.scorer is not None and isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
             raise ConfigError("a 'scorer' needs dense text vectors: set 'text_encoder.channels' above 0, found 0.")
-        if isinstance(self.scorer, Additive | Dot) and self.label_encoder is None:
+        if isinstance(self.scorer, LABEL_VECTOR_SCORERS) and self.label_encoder is None:
             raise ConfigError(f"the scorer '{self.scorer.name}' needs a 'label_encoder', found none.")
-        if any(isinstance(o, TLA) for o in self.objectives) and self.label_encoder is None:
-            raise ConfigError("the objective 'tla' needs a 'label_encoder', found none.")
+        if isinstance(self.scorer, LabelAttention) and not isinstance(self.text_encoder, Transformer):
+            raise ConfigError(
+                f"the scorer 'label_attention' reads token states: it needs the text encoder 'transformer', found "
+                f"'{self.text_encoder.name}'."
+            )
+        self._check_neighbours()
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"'stages' must have different names, found '{name}' twice.")
+        for stage in self.all_stages():
+            self._check_objectives(stage)
+
+    def _check_neighbours(self) -> None:
+        if self.neighbours is None:
+            return
+        if not self.fuse:
+            raise ConfigError(
+                "'neighbours' are no part of training: set 'fuse' to true, so that their weight is fitted."
+            )
+        if isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
+            raise ConfigError("'neighbours' need dense text vectors: set 'text_encoder.channels' above 0, found 0.")
+
+    def _check_objectives(self, stage: Stage) -> None:
+        """Refuse objectives and parts that the model of this recipe cannot serve."""
+        for objective in stage.objectives:
+            if isinstance(objective, LABEL_VECTOR_OBJECTIVES) and self.label_encoder is None:
+                raise ConfigError(f"the objective '{objective.name}' needs a 'label_encoder', found none.")
+            if isinstance(objective, HiLeCon) and not isinstance(self.scorer, LabelAttention):
+                raise ConfigError("the objective 'hilecon' needs the scorer 'label_attention'.")
+            if isinstance(objective, RecursiveRegularisation) and self.scorer is None:
+                raise ConfigError("the objective 'recursive' compares weights of a 'scorer', found none.")
+            if isinstance(objective, TLA) and objective.negatives == "mined" and self.mining is None:
+                raise ConfigError("the objective 'tla' with negatives 'mined' needs 'mining', found none.")
+        has = {"lexical": self.lexical, "dense": self.scorer, "sum": True}
+        if not has[stage.scores]:
+            raise ConfigError(f"'scores' is '{stage.scores}', but the model has no such scorer.")
+        present = {"lexical": self.lexical, "scorer": self.scorer, "label_encoder": self.label_encoder}
+        for part in stage.parts or []:
+            if not present.get(part, True):
+                raise ConfigError(f"'parts' names '{part}', which the model does not have.")
+            if part == "text_encoder" and isinstance(self.text_encoder, Frozen) and not self.text_encoder.channels:
+                raise ConfigError("'parts' names 'text_encoder', but a frozen one without 'channels' is not trained.")
+
+    def all_stages(self) -> list[Stage]:
+        """The stages in the order they are trained; the last one is the recipe's own training."""
+        last = Stage("main", self.objectives, parts=self.parts, scores=self.scores, training=self.training)
+        return [*self.stages, last]
+
+    @property
+    def reads_fields(self) -> bool:
+        """Whether the text encoder keeps the fields of a text apart."""
+        return isinstance(self.text_encoder, Fields)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Recipe":
@@ -320,7 +223,7 @@ class Recipe:
         """A copy with another text encoder: `bag`, or a Hugging Face model. Rates follow the kind of encoder.
 
         Raises:
-            ConfigError: The recipe scores by lexical features, which only a bag gives.
+            ConfigError: The parts of the recipe need another kind of encoder.
         """
         if encoder == "bag":
             if isinstance(self.text_encoder, Bag):
@@ -329,15 +232,23 @@ class Recipe:
                 self.training, learning_rate=1e-3, head_learning_rate=1e-3, batch_size=32, warmup=0.0, max_grad_norm=0.0
             )
             return replace(self, text_encoder=Bag(), training=training)
-        if self.lexical is not None:
-            raise ConfigError(
-                f"--text-encoder: the recipe '{self.name}' scores by n-grams and needs 'bag', found '{encoder}'. Use "
-                "--recipe flat or htla."
-            )
-        if isinstance(self.text_encoder, Transformer):
+        if isinstance(self.text_encoder, Transformer | Frozen):
             return replace(self, text_encoder=replace(self.text_encoder, model=encoder))
+        if isinstance(self.text_encoder, Fields) and isinstance(self.text_encoder.encoder, Transformer | Frozen):
+            return replace(
+                self,
+                text_encoder=replace(self.text_encoder, encoder=replace(self.text_encoder.encoder, model=encoder)),
+            )
+        if self.scorer is None:
+            raise ConfigError(
+                f"--text-encoder: the recipe '{self.name}' scores by n-grams alone and needs 'bag', found '{encoder}'. "
+                "Use --recipe wide_deep, flat or htla."
+            )
         training = replace(self.training, learning_rate=3e-5, head_learning_rate=1e-3, max_grad_norm=1.0)
-        return replace(self, text_encoder=Transformer(model=encoder), training=training)
+        other = Transformer(model=encoder)
+        if isinstance(self.text_encoder, Fields):
+            return replace(self, text_encoder=replace(self.text_encoder, encoder=other), training=training)
+        return replace(self, text_encoder=other, training=training)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain keys and values, ready for YAML."""

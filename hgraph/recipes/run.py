@@ -1,40 +1,39 @@
 """Recipe, hierarchy and documents -> a trained model in a folder."""
 
-import hashlib
-import json
 import logging
-import math
 import os
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from accelerate import DistributedType, PartialState
-from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments, set_seed
+from accelerate import PartialState
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from transformers import TrainerCallback, set_seed
 
 from hgraph.data import AlignmentDataset, Corpus, text_fields
 from hgraph.data.label_documents import label_rows, label_texts
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
-from hgraph.hub import save_model, write_json
+from hgraph.hub import save_model
 from hgraph.models import AlignmentModel
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters
-from hgraph.recipes.recipe import Bag, Recipe
+from hgraph.recipes.recipe import Recipe
+from hgraph.recipes.run_folder import CHECKPOINTS, check_folder, not_written, open_folder
+from hgraph.recipes.stages import begin_stage, build_trainer
+from hgraph.scoring import LinearScorer
+from hgraph.text import Text
 from hgraph.training import Evaluation, HierarchicalTrainer, last_checkpoint
-from hgraph.training.progress import SaveEvery, TrainingProgress
 from hgraph.version import __version__
 
 logger = logging.getLogger(__name__)
 
-RUN_FILE = "run.json"
-CHECKPOINTS = "checkpoints"
+MAIN = "main"
 
 
 @dataclass(frozen=True)
@@ -89,28 +88,44 @@ def train(
     set_seed(recipe.training.seed)
     # What can fail for a reason of the user's comes before anything is written.
     model, dataset = prepare(recipe, graph, train_corpus)
-    val_dataset = AlignmentDataset(model.text_encoder.prepare(val_corpus.texts), val_corpus.labels)
-    trainer = build_trainer(recipe, graph, model, dataset, val_dataset, folder / CHECKPOINTS, callbacks=callbacks)
+    val_dataset = AlignmentDataset(model.text_encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
     if state.is_main_process:
         open_folder(folder, recipe, graph, train_corpus, val_corpus)
     state.wait_for_everyone()
-    checkpoint = last_checkpoint(folder / CHECKPOINTS) if resume else None
-    if checkpoint is not None:
-        logger.info("going on from %s", checkpoint)
-        trainer.go_on_from(checkpoint)
     start = time.perf_counter()
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except (OSError, SafetensorError) as error:
-        raise _not_written(folder, error) from None
-    except RuntimeError as error:
-        # torch.save wraps what the system says.
-        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
-            raise
-        raise _not_written(folder, error) from None
+    support = torch.from_numpy(label_support(train_corpus)).float()
+    steps = 0
+    for stage in recipe.all_stages():
+        done = folder / CHECKPOINTS / f"{stage.name}.safetensors"
+        begin_stage(model, stage, graph, support)
+        if resume and stage.name != MAIN and done.exists():
+            logger.info("the stage '%s' is finished; going on behind it", stage.name)
+            steps += _load_stage(model, done)
+            continue
+        last = stage.name == MAIN
+        checkpoints = folder / CHECKPOINTS if last else folder / CHECKPOINTS / stage.name
+        checkpoint = last_checkpoint(checkpoints) if resume else None
+        trainer = build_trainer(
+            stage,
+            graph,
+            model,
+            dataset,
+            val_dataset,
+            checkpoints,
+            name=stage.name if recipe.stages else "",
+            fuse=recipe.fuse and last,
+            mining=recipe.mining,
+            resume_from=checkpoint,
+            callbacks=callbacks,
+        )
+        _train_stage(trainer, folder, checkpoint)
+        steps += trainer.state.global_step
+        if not last and state.is_main_process:
+            _save_stage(model, done, trainer.state.global_step)
+        state.wait_for_everyone()
     seconds = time.perf_counter() - start
     evaluation, calibration = trainer.calibrate(val_dataset)
-    run = TrainingRun(folder, evaluation, seconds, trainer.state.global_step, count_parameters(model))
+    run = TrainingRun(folder, evaluation, seconds, steps, count_parameters(model))
     if state.is_main_process:
         save_model(
             folder,
@@ -136,6 +151,43 @@ def train(
     return run
 
 
+def _train_stage(trainer: HierarchicalTrainer, folder: Path, checkpoint: Path | None) -> None:
+    """Train, or go on from a checkpoint."""
+    if checkpoint is not None:
+        logger.info("going on from %s", checkpoint)
+        trainer.go_on_from(checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except (OSError, SafetensorError) as error:
+        raise not_written(folder, error) from None
+    except RuntimeError as error:
+        # torch.save wraps what the system says.
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise not_written(folder, error) from None
+
+
+def _save_stage(model: AlignmentModel, path: Path, steps: int) -> None:
+    """Keep the weights that a finished stage ended with, for a resume; its checkpoints are no longer needed."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    temporary = path.with_suffix(".new")
+    try:
+        save_file(state, temporary, metadata={"steps": str(steps)})
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise not_written(path.parent.parent, error) from None
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+
+
+def _load_stage(model: AlignmentModel, path: Path) -> int:
+    """Weights of a finished stage; returns how many steps it took."""
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+        steps = int(file.metadata()["steps"])
+    model.load_state_dict(state, strict=False)
+    return steps
+
+
 def process_state() -> PartialState:
     """How many processes train together and which one this is.
 
@@ -156,171 +208,26 @@ def process_state() -> PartialState:
 
 def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[AlignmentModel, AlignmentDataset]:
     """The untrained model of `recipe`, and the documents as it reads them."""
-    texts, labels = corpus.texts, corpus.labels
+    texts, labels = corpus_texts(recipe, corpus), corpus.labels
     if recipe.training.label_documents:
-        texts = texts + label_texts(graph, "name+description")
+        texts = [*texts, *label_texts(graph, "name+description")]
         labels = sp.vstack([labels, label_rows(graph)], format="csr")
-    encoder = build_text_encoder(recipe.text_encoder, texts)
-    model = build_model(recipe, graph, encoder)
+    encoder = build_text_encoder(recipe, texts)
+    counts = label_support(corpus)
+    model = build_model(recipe, graph, encoder, counts)
+    if recipe.training.head_optimizer == "sgd" and isinstance(model.scorer, LinearScorer):
+        torch.nn.init.zeros_(model.scorer.weight)  # as lexical weights: what no document moves stays zero
     if recipe.training.prior_bias:
         # Half a document more on either side: no label is impossible or certain. Label documents do not count.
-        counts = np.asarray(corpus.labels.sum(0)).ravel()
         model.init_bias(torch.from_numpy((counts + 0.5) / (len(corpus) + 1)).float())
     return model, AlignmentDataset(encoder.prepare(texts), labels)
 
 
-def build_trainer(
-    recipe: Recipe,
-    graph: LabelGraph,
-    model: AlignmentModel,
-    train_dataset: AlignmentDataset,
-    val_dataset: AlignmentDataset,
-    checkpoints: Path,
-    *,
-    callbacks: Sequence[TrainerCallback] = (),
-) -> HierarchicalTrainer:
-    """The Trainer that `recipe.training` describes."""
-    t = recipe.training
-    bf16 = t.precision == "bf16" or (
-        t.precision == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    )
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=t.epochs,
-        per_device_train_batch_size=t.batch_size,
-        per_device_eval_batch_size=t.eval_batch_size,
-        gradient_accumulation_steps=t.gradient_accumulation,
-        learning_rate=t.learning_rate,
-        weight_decay=t.weight_decay,
-        lr_scheduler_type=t.scheduler if not (t.scheduler == "constant" and t.warmup) else "constant_with_warmup",
-        warmup_steps=t.warmup,
-        max_grad_norm=t.max_grad_norm,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=2,
-        logging_strategy="epoch",
-        load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{t.metric}",
-        greater_is_better=True,
-        seed=t.seed,
-        use_cpu=process_state().distributed_type == DistributedType.MULTI_CPU,
-        bf16=bf16,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_pin_memory=torch.cuda.is_available(),
-        # Most transformers have a pooler that hgraph does not use; looking for such parts costs a little in each step.
-        ddp_find_unused_parameters=_has_unused_parts(recipe),
-        # The patience of early stopping.
-        restore_callback_states_from_checkpoint=True,
-    )
-    extra: list[TrainerCallback] = [TrainingProgress(), *callbacks]
-    if t.early_stopping:
-        extra.append(EarlyStoppingCallback(t.early_stopping))
-    if t.save_steps:
-        extra.append(SaveEvery(t.save_steps))
-    trainer = HierarchicalTrainer(
-        model,
-        arguments,
-        graph=graph,
-        train_dataset=train_dataset,
-        eval_dataset=val_dataset,
-        head_learning_rate=t.learning_rate if t.head_learning_rate is None else t.head_learning_rate,
-        lexical_learning_rate=(
-            2.5 * math.sqrt(len(train_dataset) / 15_000) if t.lexical_learning_rate is None else t.lexical_learning_rate
-        ),
-        thresholds=t.thresholds,
-        callbacks=extra,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+def corpus_texts(recipe: Recipe, corpus: Corpus) -> Sequence[Text]:
+    """The texts of `corpus` as the text encoder reads them: one string each, or the fields apart."""
+    return corpus.field_texts if recipe.reads_fields else corpus.texts
 
 
-def _has_unused_parts(recipe: Recipe) -> bool:
-    if not isinstance(recipe.text_encoder, Bag) or recipe.label_encoder is not None:
-        return True
-    return recipe.scorer is None and recipe.text_encoder.channels > 0
-
-
-def check_folder(
-    folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus, *, resume: bool
-) -> None:
-    """Check that the output folder is free, or that a begun one was begun with the very same things.
-
-    Raises:
-        ConfigError: See :func:`train`.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"-o {folder}: expected a folder, found a file. Choose another name.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not resume:
-            begun = (folder / RUN_FILE).exists() and not (folder / "config.json").exists()
-            way = "Choose another, or go on with --resume." if begun else "Choose another, or remove it."
-            raise ConfigError(f"-o {folder}: the folder exists and is not empty. {way}")
-        _check_signature(folder, _signature(recipe, graph, train_corpus, val_corpus))
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise ConfigError(f"-o {folder}: '{place}' is a file, expected a folder. Choose another name.")
-    if not os.access(place, os.W_OK):
-        raise ConfigError(f"-o {folder}: no permission to write into '{place}'. Choose another folder.")
-
-
-def open_folder(folder: Path, recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus) -> None:
-    """Make the output folder and note what the run was begun with.
-
-    Raises:
-        ConfigError: The system refuses.
-    """
-    try:
-        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{RUN_FILE}"
-        write_json(temporary, _signature(recipe, graph, train_corpus, val_corpus))
-        os.replace(temporary, folder / RUN_FILE)
-    except OSError as error:
-        raise ConfigError(f"-o {folder}: cannot be written: {error.strerror or error}.") from None
-
-
-def _not_written(folder: Path, error: Exception) -> ConfigError:
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return ConfigError(f"{folder}: a checkpoint cannot be written: {reason}. Make room, then go on with --resume.")
-
-
-def _signature(recipe: Recipe, graph: LabelGraph, train_corpus: Corpus, val_corpus: Corpus) -> dict[str, Any]:
-    return {
-        "taxonomy": graph.fingerprint,
-        "train": corpus_fingerprint(train_corpus),
-        "val": corpus_fingerprint(val_corpus),
-        "recipe": recipe.to_dict(),
-    }
-
-
-def _check_signature(folder: Path, signature: dict[str, Any]) -> None:
-    """Refuse to go on with other data, another taxonomy or another recipe."""
-    if (folder / "config.json").exists():
-        raise ConfigError(f"--resume: the training in {folder} is finished; there is nothing to go on with.")
-    try:
-        begun = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        begun = None
-    if not isinstance(begun, dict):
-        raise ConfigError(f"--resume: {folder} holds no training run that was begun. Choose another folder.")
-    what = {"taxonomy": "--taxonomy", "train": "--train", "val": "--val", "recipe": "--recipe or --set"}
-    for key, option in what.items():
-        if begun.get(key) != signature[key]:
-            detail = f" (fingerprint {signature[key]}, expected {begun.get(key)})" if key == "taxonomy" else ""
-            raise ConfigError(
-                f"--resume: {option} differs from what the run in {folder} was begun with{detail}. Give the same, or "
-                "train into another folder."
-            )
-
-
-def corpus_fingerprint(corpus: Corpus) -> str:
-    """Sixteen hexadecimal digits that depend on every text and label, in order."""
-    digest = hashlib.sha256()
-    for text in corpus.texts:
-        digest.update(text.encode())
-        digest.update(b"\0")
-    digest.update(np.asarray(corpus.labels.indptr, dtype=np.int64).tobytes())
-    digest.update(np.asarray(corpus.labels.indices, dtype=np.int64).tobytes())
-    return digest.hexdigest()[:16]
+def label_support(corpus: Corpus) -> np.ndarray:
+    """Documents of each label, int64 [L]."""
+    return np.asarray(corpus.labels.getnnz(axis=0), dtype=np.int64)

@@ -1,13 +1,15 @@
 """Choose an index."""
 
 import logging
+import os
 from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from hgraph.errors import ConfigError
+from hgraph.errors import ConfigError, DataError
 from hgraph.retrieval.exact_index import ExactIndex
 from hgraph.retrieval.faiss_index import FaissIndex
+from hgraph.retrieval.index_files import read_options
 from hgraph.retrieval.optional_faiss import FAISS_HINT, faiss_or_none
 from hgraph.retrieval.vector_index import Similarity, VectorIndex
 
@@ -16,13 +18,18 @@ logger = logging.getLogger(__name__)
 Backend = Literal["auto", "exact", "faiss"]
 
 
-def build_index(vectors: Any, *, similarity: Similarity = "cosine", backend: Backend = "auto") -> VectorIndex:
+def build_index(
+    vectors: Any, *, similarity: Similarity = "cosine", backend: Backend = "auto", **options: Any
+) -> VectorIndex:
     """An index over the rows of a matrix.
 
     Args:
         vectors: What is searched, NumPy array or torch tensor.
         similarity: `"cosine"` (default) or `"dot"`.
         backend: `"exact"` or `"faiss"`; `"auto"` (default) takes FAISS where it is installed.
+        **options: Other arguments of :class:`~hgraph.retrieval.FaissIndex` (`kind`, `device`, ...), which `"auto"`
+            leaves out where it takes the exact index, or with `backend="exact"` of
+            :class:`~hgraph.retrieval.ExactIndex`.
 
     Shapes:
         - **vectors**: `[N, D]`
@@ -39,10 +46,28 @@ def build_index(vectors: Any, *, similarity: Similarity = "cosine", backend: Bac
         raise ConfigError(f"'backend' must be one of {', '.join(get_args(Backend))}, but got {backend!r}.")
     if backend == "auto" and faiss_or_none() is None:
         logger.info("faiss is not installed: searching with the slower exact index. To speed it up: %s.", FAISS_HINT)
-        backend = "exact"
+        return ExactIndex(vectors, similarity=similarity, precision="float32")
     if backend == "exact":
-        return ExactIndex(vectors, similarity=similarity)
-    return FaissIndex(vectors, similarity=similarity)
+        return ExactIndex(vectors, similarity=similarity, **options)
+    return FaissIndex(vectors, similarity=similarity, **options)
+
+
+def load_index(path: str | os.PathLike[str], *, mmap: bool = True) -> VectorIndex:
+    """Read an index that its method `save` wrote.
+
+    Args:
+        path: The folder.
+        mmap: Whether vectors stay on disk until they are compared: the index is ready at once, and processes share it.
+
+    Raises:
+        ConfigError: A FAISS index, but faiss is not installed.
+        DataError: No folder with an index.
+    """
+    kinds: dict[str, type[ExactIndex] | type[FaissIndex]] = {"ExactIndex": ExactIndex, "FaissIndex": FaissIndex}
+    name = read_options(path)["type"]
+    if name not in kinds:
+        raise DataError(f"{path}: expected one of {', '.join(kinds)}, found {name!r}.")
+    return kinds[name].load(path, mmap=mmap)
 
 
 def nearest(

@@ -1,5 +1,6 @@
 """What every index promises."""
 
+import os
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -25,5 +26,12 @@ class VectorIndex(Protocol):
     def channels(self) -> int:
         """The width of a vector."""
 
+    @property
+    def similarity(self) -> Similarity:
+        """What a score is: an inner product or a cosine."""
+
     def search(self, queries: Any, k: int) -> tuple[Tensor, Tensor]:
         """Scores and indices of the k most similar vectors of each query, best first, on the device of the queries."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a folder that :func:`~hgraph.retrieval.load_index` reads; all or nothing."""

@@ -1,21 +1,52 @@
 """Text vectors against labels: the modules that turn two sets of vectors into scores."""
 
 from hgraph.scoring.additive_scorer import AdditiveScorer
+from hgraph.scoring.bilinear_scorer import BilinearScorer
+from hgraph.scoring.concat_scorer import ConcatScorer
 from hgraph.scoring.dot_scorer import DotScorer
+from hgraph.scoring.frozen_concat_scorer import FrozenConcatScorer
 from hgraph.scoring.frozen_cosine_scorer import FrozenCosineScorer
-from hgraph.scoring.functional import additive_scores, dot_scores, log_odds
+from hgraph.scoring.frozen_gated_scorer import FrozenGatedScorer
+from hgraph.scoring.frozen_label_attention_scorer import FrozenLabelAttentionScorer
+from hgraph.scoring.frozen_scorer import FrozenScorer
+from hgraph.scoring.functional import additive_scores, dot_scores, log_odds, shrinkage
+from hgraph.scoring.fusion import gated_scores, hidden_scores
+from hgraph.scoring.gated_scorer import GatedScorer
+from hgraph.scoring.label_attention import attended_features, attention_scores, attention_weights
+from hgraph.scoring.label_attention_scorer import LabelAttentionScorer
 from hgraph.scoring.lexical_scorer import LexicalScorer
 from hgraph.scoring.linear_scorer import LinearScorer
+from hgraph.scoring.mlp_scorer import FrozenMLPScorer, MLPScorer
+from hgraph.scoring.restore import restore
 from hgraph.scoring.scorer import Scorer
+from hgraph.scoring.shrunk_linear_scorer import ShrunkLinearScorer
 
 __all__ = [
     "AdditiveScorer",
+    "BilinearScorer",
+    "ConcatScorer",
     "DotScorer",
+    "FrozenConcatScorer",
     "FrozenCosineScorer",
+    "FrozenGatedScorer",
+    "FrozenLabelAttentionScorer",
+    "FrozenMLPScorer",
+    "FrozenScorer",
+    "GatedScorer",
+    "LabelAttentionScorer",
     "LexicalScorer",
     "LinearScorer",
+    "MLPScorer",
     "Scorer",
+    "ShrunkLinearScorer",
     "additive_scores",
+    "attended_features",
+    "attention_scores",
+    "attention_weights",
     "dot_scores",
+    "gated_scores",
+    "hidden_scores",
     "log_odds",
+    "restore",
+    "shrinkage",
 ]

@@ -52,9 +52,20 @@ class AdditiveScorer(Scorer):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
 
-    def forward(self, text: Tensor, labels: Tensor | None = None, candidates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
         return additive_scores(text, self.require_labels(labels), self.weight, self.bias, candidates=candidates)
+
+    def label_weights(self, labels: Tensor | None = None) -> Tensor:
+        """The weight matrix."""
+        return self.weight
 
     @torch.no_grad()
     def fold(self, labels: Tensor) -> LinearScorer:

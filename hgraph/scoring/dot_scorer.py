@@ -69,7 +69,14 @@ class DotScorer(Scorer):
         nn.init.constant_(self.log_scale, math.log(self.initial_scale))
         nn.init.zeros_(self.bias)
 
-    def forward(self, text: Tensor, labels: Tensor | None = None, candidates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
         labels = self.require_labels(labels)
         if self.similarity == "cosine":
@@ -84,7 +91,7 @@ class DotScorer(Scorer):
         if self.similarity == "dot":
             bias = self.bias.expand(labels.shape[0])
             return LinearScorer.from_weights(labels * self.log_scale.exp(), bias)
-        return FrozenCosineScorer(F.normalize(labels, dim=-1) * self.log_scale.exp(), bias=self.bias).eval()
+        return FrozenCosineScorer(F.normalize(labels, dim=-1) * self.log_scale.exp(), bias=self.bias)
 
     def __repr__(self) -> str:
         size = f"num_labels={self.num_labels}, channels={self.channels}"

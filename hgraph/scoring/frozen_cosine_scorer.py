@@ -1,12 +1,13 @@
 """Scaled cosine against label vectors that no longer change."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from hgraph.scoring.frozen_scorer import FrozenScorer
 from hgraph.scoring.functional import dot_scores
 
 
-class FrozenCosineScorer(nn.Module):
+class FrozenCosineScorer(FrozenScorer):
     r"""What a cosine :class:`~hgraph.scoring.DotScorer` becomes when it is frozen: unit label vectors, stored once.
 
     .. math:: z_{i,l} = \langle h_i / \lVert h_i \rVert, v_l \rangle + b_l
@@ -27,18 +28,20 @@ class FrozenCosineScorer(nn.Module):
         tensor([[0.6000, 0.8000]])
     """
 
+    kind = "cosine"
     vectors: Tensor
     bias: Tensor
 
     def __init__(self, vectors: Tensor, *, bias: Tensor) -> None:
-        super().__init__()
-        self.num_labels, self.channels = vectors.shape
-        self.register_buffer("vectors", vectors.detach().clone())
-        self.register_buffer("bias", bias.detach().clone())
+        super().__init__(*vectors.shape, vectors=vectors, bias=bias)
 
-    def forward(self, text: Tensor, labels: Tensor | None = None, candidates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
         return dot_scores(F.normalize(text, dim=-1), self.vectors, bias=self.bias, candidates=candidates)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_labels={self.num_labels}, channels={self.channels})"

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def dot_scores(
@@ -98,3 +98,38 @@ def log_odds(prior: Tensor, *, floor: float = 1e-6) -> Tensor:
         tensor([5.0000e-01, 1.0000e-06])
     """
     return torch.logit(prior.clamp(floor, 1.0 - floor))
+
+
+def shrinkage(support: Tensor, kappa: Tensor | float) -> Tensor:
+    r"""How much an estimate from ``support`` documents counts beside a prior that is worth ``kappa`` of them.
+
+    .. math:: s_l = n_l / (n_l + \kappa)
+
+    Shapes:
+        - support ``[L]``
+        - output ``[L]``, from 0 to below 1
+
+    Example:
+        >>> shrinkage(torch.tensor([0.0, 10.0, 90.0]), kappa=10.0)
+        tensor([0.0000, 0.5000, 0.9000])
+    """
+    return support / (support + kappa)
+
+
+@torch.no_grad()
+def init_product_map(weight: Tensor) -> None:
+    """Draw ``U [D, C]`` of a product ``h U f`` so that the scores of vectors with coordinates near 1 are near 1.
+
+    With one width for both it starts as the inner product, otherwise at random.
+
+    Example:
+        >>> weight = torch.empty(4, 4)
+        >>> init_product_map(weight)
+        >>> torch.equal(weight, torch.eye(4) / 2)
+        True
+    """
+    rows, columns = weight.shape
+    if rows == columns:
+        nn.init.eye_(weight).mul_(rows**-0.5)
+    else:
+        nn.init.normal_(weight, std=(rows * columns) ** -0.5)

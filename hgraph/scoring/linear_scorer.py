@@ -1,5 +1,7 @@
 """One free weight vector a label."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +32,7 @@ class LinearScorer(Scorer):
         torch.Size([2, 2])
     """
 
+    kind: ClassVar[str] = "linear"
     num_labels: int
     label_parameters = ("weight", "bias")
 
@@ -52,10 +55,30 @@ class LinearScorer(Scorer):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
 
-    def forward(self, text: Tensor, labels: Tensor | None = None, candidates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
         return dot_scores(text, self.weight, bias=self.bias, candidates=candidates)
+
+    def label_weights(self, labels: Tensor | None = None) -> Tensor:
+        """The weight matrix."""
+        return self.weight
 
     def freeze(self, labels: Tensor | None = None) -> "LinearScorer":
         """A copy that training leaves alone."""
         return self.from_weights(self.weight, self.bias)
+
+    def config(self) -> dict[str, Any]:
+        """The arguments of an empty copy, plain JSON values."""
+        return {"num_labels": self.num_labels, "channels": self.channels}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LinearScorer":
+        """An empty scorer from :meth:`config`."""
+        return cls(**config)

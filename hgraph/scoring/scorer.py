@@ -13,38 +13,61 @@ from hgraph.scoring.functional import log_odds
 class Scorer(nn.Module, ABC):
     """Base of the scorers: document vectors and label vectors in, one score a pair out.
 
-    A scorer is called as ``scorer(text, labels=None, candidates=None)`` and answers raw scores (logits).
-    :meth:`freeze` gives the module that serves predictions: the label vectors are built into it, so the label encoder
-    and the label graph are never run for a new document.
+    A scorer is called as ``scorer(text, labels=None, candidates=None)`` and answers raw scores (logits). Where
+    :attr:`reads_tokens` is true, ``text`` holds the vectors of all tokens and ``mask`` tells tokens from padding; the
+    other scorers do not look at ``mask``. :meth:`freeze` gives the module that serves predictions: the label vectors
+    are built into it, so the label encoder and the label graph are never run for a new document.
 
     Args:
         num_labels: the number of labels, or ``None`` where the scorer takes any number of label vectors.
-        channels: the width of document and label vectors.
+        channels: the width of a document vector.
+        label_channels: the width of a label vector (default: ``channels``).
 
     Shapes:
-        - text ``[B, D]``, labels ``[L, D]``, candidates ``[B, K]`` (long, each in ``0 .. L - 1``)
+        - text ``[B, D]``, labels ``[L, C]``, candidates ``[B, K]`` (long, each in ``0 .. L - 1``)
+        - where tokens are read: text ``[B, T, D]``, mask ``[B, T]`` (bool)
         - output ``[B, L]``, or ``[B, K]`` with candidates
     """
 
     bias: Tensor
+    reads_tokens: ClassVar[bool] = False
+    """Whether a document comes as the vectors of its tokens."""
     label_parameters: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that have one row a label, where there are such."""
+    label_buffers: ClassVar[tuple[str, ...]] = ()
+    """Names of the buffers that have one row a label; a label that is new starts with zeros."""
 
-    def __init__(self, num_labels: int | None, channels: int) -> None:
+    def __init__(self, num_labels: int | None, channels: int, *, label_channels: int | None = None) -> None:
         super().__init__()
-        for name, value in (("num_labels", num_labels), ("channels", channels)):
+        sizes = {"num_labels": num_labels, "channels": channels, "label_channels": label_channels}
+        for name, value in sizes.items():
             if value is not None and value < 1:
                 raise ConfigError(f"'{name}' must be at least 1, but got {value}.")
         self.num_labels = num_labels
         self.channels = channels
+        self.label_channels = label_channels or channels
 
     @abstractmethod
-    def forward(self, text: Tensor, labels: Tensor | None = None, candidates: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
 
     @abstractmethod
     def freeze(self, labels: Tensor | None = None) -> nn.Module:
-        """A module with ``forward(text, labels=None, candidates=None)``, equal scores and fixed label vectors."""
+        """A module with the ``forward`` of a scorer, equal scores and fixed label vectors.
+
+        It has a ``kind`` and a ``config()``, from which :func:`~hgraph.scoring.restore` makes an empty one.
+        """
+
+    def label_weights(self, labels: Tensor | None = None) -> Tensor | None:
+        """What a document vector is multiplied with for each label, ``[L, D]``; None where labels have no such row."""
+        return None
 
     @torch.no_grad()
     def init_bias(self, prior: Tensor) -> None:
@@ -62,11 +85,11 @@ class Scorer(nn.Module, ABC):
 
     def require_labels(self, labels: Tensor | None) -> Tensor:
         """The label vectors, or an error that says which shape they must have."""
-        expected = f"[{self.num_labels or 'num_labels'}, {self.channels}]"
+        expected = f"[{self.num_labels or 'num_labels'}, {self.label_channels}]"
         if labels is None:
             raise ConfigError(f"{type(self).__name__} needs label vectors of shape {expected}: pass 'labels'.")
         wrong_rows = self.num_labels is not None and labels.shape[0] != self.num_labels
-        if labels.dim() != 2 or labels.shape[1] != self.channels or wrong_rows:
+        if labels.dim() != 2 or labels.shape[1] != self.label_channels or wrong_rows:
             raise ConfigError(f"'labels' must have shape {expected}, but got {list(labels.shape)}.")
         return labels
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
+
+from hgraph.errors import ConfigError
+
+Text = str | Mapping[str, str]
+"""A text: one string, or several named fields. An encoder that reads one string joins the fields."""
 
 
 @dataclass
@@ -32,12 +38,17 @@ class TextStates:
         - tokens: [B, T, D] or None, one vector a token.
         - mask: [B, T] bool or None, True at real tokens.
         - sparse: lexical features or None.
+        - layers: token states [B, T, D] of the layers that were asked for, or None.
+        - fields: [B, F, D] or None, one vector a field; zeros where `field_mask` [B, F] is False (a missing field).
     """
 
     pooled: Tensor
     tokens: Tensor | None = None
     mask: Tensor | None = None
     sparse: SparseFeatures | None = None
+    layers: tuple[Tensor, ...] | None = None
+    fields: Tensor | None = None
+    field_mask: Tensor | None = None
 
 
 class TextEncoder(nn.Module):
@@ -56,9 +67,13 @@ class TextEncoder(nn.Module):
     num_features: int = 0
     pads: bool = True
 
-    def prepare(self, texts: Sequence[str]) -> Sequence[Any]:
+    def prepare(self, texts: Sequence[Text]) -> Sequence[Any]:
         """Items to keep in memory, one a text."""
         raise NotImplementedError
+
+    def lengths(self, items: Sequence[Any]) -> np.ndarray:
+        """How much work each item is, int64 [len(items)]; batches of like lengths are cheaper."""
+        return np.fromiter((len(item) for item in items), dtype=np.int64, count=len(items))
 
     def collate(self, items: Sequence[Any]) -> dict[str, Tensor]:
         """Tensors of one batch of items; the arguments of :meth:`forward`."""
@@ -69,5 +84,26 @@ class TextEncoder(nn.Module):
         raise NotImplementedError
 
     def save_assets(self, folder: Path) -> None:
-        """Write what the encoder needs beside its weights (tokenizer, vocabulary, configuration) into `folder`."""
+        """Write what the encoder needs beside its weights (tokenizer, vocabulary, options) into `folder`.
+
+        :func:`hgraph.text.restore_text_encoder` makes the encoder again from that folder and the weights.
+        """
         raise NotImplementedError
+
+    @classmethod
+    def from_assets(cls, folder: Path, state: Mapping[str, Tensor], **options: Any) -> "TextEncoder":
+        """The architecture that :meth:`save_assets` wrote; `state` holds the weights, which the caller loads.
+
+        Args:
+            folder: What :meth:`save_assets` wrote.
+            state: The encoder's `state_dict`.
+            **options: Arguments of the class that replace the saved ones.
+        """
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """What beside the weights decides the vectors, as JSON can hold it; stored vectors are keyed by it."""
+        raise ConfigError(
+            f"{type(self).__name__} does not say what decides its vectors, so they cannot be stored on disk. Define "
+            "its method 'settings', or leave the cache out."
+        )

@@ -3,36 +3,54 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
-from hgraph.text.states import TextEncoder, TextStates
+from hgraph.text.architectures import (
+    check_layers,
+    describe_model,
+    describe_tokenizer,
+    ends_with_cls,
+    max_positions,
+    widening_map,
+)
+from hgraph.text.assets import read_options, write_options
+from hgraph.text.fields import plain_texts
+from hgraph.text.lora import LoRAOptions, add_lora, merge_lora
+from hgraph.text.pooling import Pooling, masked_mean, pool
+from hgraph.text.states import Text, TextEncoder, TextStates
+from hgraph.text.windows import Truncation, token_windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
 
-Pooling = Literal["cls", "mean"]
-
 
 class TransformerTextEncoder(TextEncoder):
     """A pre-trained transformer, its last hidden states and one vector a text.
 
     Args:
-        model: The transformer, as `AutoModel` gives it.
+        model: The transformer, as `AutoModel` gives it; of an encoder-decoder the encoder is used.
         tokenizer: Its tokenizer.
-        pooling: `"cls"` takes the first token's state, `"mean"` the average over real tokens.
+        pooling: `"cls"` takes the state of the token that stands for the text (the first one; where the tokenizer puts
+            it at the end, the last), `"last"` that of the last token, `"mean"` and `"max"` go over real tokens.
         max_length: Most tokens of a text, special tokens included; longer texts are cut.
         dropout: On the pooled vector.
+        layers: Layers whose token states are given too: 0 is the embedding layer, 1 the first, -1 the last.
+        gradient_checkpointing: Compute activations again in the backward pass, for less memory and a third more time.
+        lora: Train low-rank updates of the weights alone; :meth:`save_assets` merges them into the weights.
+
+    Attributes:
+        truncation: What the last call of :meth:`prepare` cut off, a :class:`~hgraph.text.windows.Truncation`.
 
     Shapes:
         - input: `input_ids` [B, T], `attention_mask` [B, T]; T is the longest text of the batch.
-        - output: `pooled` [B, D], `tokens` [B, T, D], `mask` [B, T].
+        - output: `pooled` [B, D], `tokens` [B, T, D], `mask` [B, T]; `layers`, one [B, T, D] for each asked for.
     """
 
     def __init__(
@@ -43,19 +61,36 @@ class TransformerTextEncoder(TextEncoder):
         pooling: Pooling = "cls",
         max_length: int = 512,
         dropout: float = 0.1,
+        layers: Sequence[int] | None = None,
+        gradient_checkpointing: bool = False,
+        lora: LoRAOptions | None = None,
     ) -> None:
         super().__init__()
         if pooling not in get_args(Pooling):
-            raise ConfigError(f"'pooling' must be one of {', '.join(get_args(Pooling))}, found '{pooling}'.")
-        limit = min(tokenizer.model_max_length, _max_positions(model) or tokenizer.model_max_length)
+            raise ConfigError(f"'pooling' must be one of {', '.join(get_args(Pooling))}, but got '{pooling}'.")
+        if getattr(model.config, "is_encoder_decoder", False):
+            model = model.get_encoder()
+        limit = min(tokenizer.model_max_length, max_positions(model) or tokenizer.model_max_length)
         if max_length > limit:
             logger.warning("max_length %d is more than the model reads; using %d", max_length, limit)
         self.model = model
         self.tokenizer = tokenizer
-        self.pooling = pooling
+        self.pooling: Pooling = pooling
         self.max_length = min(max_length, limit)
         self.channels = model.config.hidden_size
         self.dropout = nn.Dropout(dropout)
+        self.layers = None if layers is None else check_layers(layers, model.config.num_hidden_layers)
+        self.truncation = Truncation()
+        self._where: Pooling = "last" if pooling == "cls" and ends_with_cls(tokenizer) else pooling
+        if lora is not None:
+            add_lora(model, lora)
+        if gradient_checkpointing:
+            self._checkpoint_gradients()
+
+    @property
+    def trains_embeddings(self) -> bool:
+        """Whether the vectors of tokens take gradient."""
+        return all(parameter.requires_grad for parameter in self.model.get_input_embeddings().parameters())
 
     @classmethod
     def from_pretrained(cls, name: str, **options: Any) -> "TransformerTextEncoder":
@@ -88,23 +123,28 @@ class TransformerTextEncoder(TextEncoder):
         return cls(model, tokenizer, **options)
 
     @classmethod
-    def from_assets(cls, folder: Path, **options: Any) -> "TransformerTextEncoder":
+    def from_assets(
+        cls, folder: Path, state: Mapping[str, Tensor] | None = None, **options: Any
+    ) -> "TransformerTextEncoder":
         """Rebuild the architecture from :meth:`save_assets`, without weights and without a network."""
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         model = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
-        return cls(model, AutoTokenizer.from_pretrained(folder), **options)
+        return cls(model, AutoTokenizer.from_pretrained(folder), **{**read_options(folder), **options})
 
-    def prepare(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Token ids of each text, int32, cut at `max_length`."""
+    def prepare(self, texts: Sequence[Text], *, max_length: int | None = None) -> list[np.ndarray]:
+        """Token ids of each text, int32, cut at `max_length` (by default the encoder's)."""
+        length = self.max_length if max_length is None else min(max_length, self.max_length)
         items: list[np.ndarray] = []
-        for start in range(0, len(texts), 1000):
-            part = list(texts[start : start + 1000])
-            encoded = self.tokenizer(part, truncation=True, max_length=self.max_length, return_attention_mask=False)
-            items.extend(np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"])
-        cut = sum(len(item) >= self.max_length for item in items)
+        cut = tokens = lost = 0
+        for windows, added in token_windows(self.tokenizer, plain_texts(texts), max_length=length):
+            items.append(windows[0])
+            cut += len(windows) > 1
+            tokens += int(added.sum())
+            lost += int(added[1:].sum())
+        self.truncation = Truncation(len(items), cut, tokens, lost)
         if len(items) > 1 and cut:
-            logger.info("%d of %d texts reach %d tokens and are cut there", cut, len(items), self.max_length)
+            logger.info("%s (at %d tokens)", self.truncation, length)
         return items
 
     def collate(self, items: Sequence[np.ndarray]) -> dict[str, Tensor]:
@@ -119,10 +159,21 @@ class TransformerTextEncoder(TextEncoder):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TextStates:
         """Encode a batch; see the class for shapes."""
-        tokens = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # [B, T, D]
         mask = attention_mask.bool()
-        pooled = tokens[:, 0] if self.pooling == "cls" else _mean(tokens, mask)
-        return TextStates(pooled=self.dropout(pooled), tokens=tokens, mask=mask)
+        tokens, layers = self._run(input_ids, attention_mask)
+        return TextStates(pooled=self.dropout(pool(tokens, mask, self._where)), tokens=tokens, mask=mask, layers=layers)
+
+    def _run(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        """States of the tokens [B, T, D], of the last layer and of those asked for."""
+        if not len(input_ids):  # most architectures cannot reshape nothing
+            tokens = torch.zeros(*input_ids.shape, self.channels, device=input_ids.device)
+            return tokens, None if self.layers is None else (tokens,) * len(self.layers)
+        several = self.layers is not None
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=several)
+        tokens = output.last_hidden_state
+        if self.layers is None:
+            return tokens, None
+        return tokens, tuple(output.hidden_states[layer] for layer in self.layers)
 
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean output of the embedding layer over real tokens, [B, D] (HGCLR's and HTLA's label-name features)."""
@@ -132,26 +183,48 @@ class TransformerTextEncoder(TextEncoder):
             if callable(layer)
             else self.model.get_input_embeddings()(batch["input_ids"])
         )
-        return _mean(states, batch["attention_mask"].bool())
+        if states.shape[-1] != self.channels:
+            states = widening_map(self.model)(states)
+        return masked_mean(states, batch["attention_mask"].bool())
+
+    def add_tokens(self, tokens: Sequence[str]) -> None:
+        """Teach tokenizer and model special tokens; those it knows stay as they are."""
+        self.tokenizer.add_tokens(list(tokens), special_tokens=True)
+        table: Any = self.model.get_input_embeddings()
+        if len(self.tokenizer) > table.num_embeddings:
+            self.model.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
 
     def save_assets(self, folder: Path) -> None:
-        """Write configuration and tokenizer."""
+        """Write configuration, tokenizer and options. Low-rank updates are merged into the weights, for good."""
+        merge_lora(self.model)
         self.model.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        write_options(
+            folder,
+            self,
+            pooling=self.pooling,
+            max_length=self.max_length,
+            dropout=self.dropout.p,
+            layers=self.layers,
+        )
 
+    def settings(self) -> dict[str, Any]:
+        """Architecture, tokenizer, pooling and length."""
+        return {
+            "model": describe_model(self.model),
+            "tokenizer": describe_tokenizer(self.tokenizer),
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+        }
 
-def _max_positions(model: Any) -> int | None:
-    """Tokens that the position table of `model` has room for; None where there is no such limit."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if not positions or positions < 0:  # relative positions: -1, or nothing
-        return None
-    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    padding = getattr(table, "padding_idx", None)
-    # RoBERTa and its kin count positions from behind the padding index.
-    return positions if padding is None else positions - padding - 1
-
-
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Average of `states` [B, T, D] over the tokens where `mask` [B, T] is True."""
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+    def _checkpoint_gradients(self) -> None:
+        if not self.model.supports_gradient_checkpointing:
+            raise ConfigError(
+                f"'gradient_checkpointing' must be False for {type(self.model).__name__}, which cannot do it, but got "
+                "True. Lower the batch size or 'max_length' to save memory."
+            )
+        options = {"use_reentrant": False}  # the other way gives no gradient where the embedding layer has none
+        if hasattr(self.model, "activation_checkpointing_enable"):  # its name in later versions of transformers
+            self.model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+        else:
+            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)

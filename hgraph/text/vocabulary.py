@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -126,9 +127,12 @@ class TfidfFeatures:
 
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json` into `folder`: the families and their terms in column order."""
+        (folder / VOCABULARY_FILE).write_text(json.dumps(self.describe(), ensure_ascii=False), encoding="utf-8")
+
+    def describe(self) -> dict[str, Any]:
+        """All but the idf, as JSON can hold it."""
         terms = [block.get_feature_names_out().tolist() for block in self._blocks]
-        content = {"families": [asdict(family) for family in self.families], "terms": terms}
-        (folder / VOCABULARY_FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        return {"families": [asdict(family) for family in self.families], "terms": terms}
 
     @classmethod
     def load(cls, folder: Path, idf: np.ndarray) -> "TfidfFeatures":

@@ -1,12 +1,14 @@
 """One optimiser for models whose parts want different ones: AdamW for dense weights, SGD for sparse lexical weights."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer, SparseAdam
 
 from hgraph.scoring import LexicalScorer
+
+HeadOptimizer = Literal["adamw", "sgd"]
 
 
 class ChainedOptimizer(Optimizer):
@@ -58,25 +60,38 @@ def build_optimizer(
     head_learning_rate: float,
     lexical_learning_rate: float,
     weight_decay: float = 0.0,
+    head_optimizer: HeadOptimizer = "adamw",
 ) -> Optimizer:
     """AdamW for the text encoder and the rest, plain SGD for the weights of lexical scorers.
 
+    Tables whose gradients are sparse (`nn.Embedding(sparse=True)`) take SparseAdam, which moves the rows of a batch.
+
     Args:
         model: An alignment model.
-        learning_rate: Of the text encoder.
-        head_learning_rate: Of everything else dense: label encoder, scorer, biases.
+        learning_rate: Of the text encoder; where that holds a pre-trained transformer, of the transformer alone.
+        head_learning_rate: Of everything else dense: what a text encoder has beside its transformer, label encoder,
+            scorer, biases.
         lexical_learning_rate: Of lexical weights; their biases, which every document has, take a tenth of it.
         weight_decay: On matrices of the dense parts; never on biases and norms.
+        head_optimizer: `"sgd"` trains what is neither text encoder nor lexical by plain SGD too, biases at a tenth of
+            the rate. It suits a linear scorer on frozen vectors beside a lexical one: both are then one linear model.
     """
     scorers = [module for module in model.modules() if isinstance(module, LexicalScorer)]
     lexical = {id(scorer.weight): scorer.weight for scorer in scorers if scorer.weight.requires_grad}
     biases = {id(scorer.bias): scorer.bias for scorer in scorers if scorer.bias.requires_grad}
+    rates: dict[int, float] = {}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in lexical and id(parameter) not in biases:
-            key = (name.startswith("text_encoder."), parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
+    slow = _encoder_parameters(model)
+    tables = _sparse_tables(model)
+    for parameter in model.parameters():
+        if parameter.requires_grad and not any(id(parameter) in others for others in (lexical, biases, tables)):
+            groups.setdefault((id(parameter) in slow, parameter.ndim > 1), []).append(parameter)
     optimizers: list[Optimizer] = []
+    if head_optimizer == "sgd":
+        for is_matrix in (True, False):
+            for parameter in groups.pop((False, is_matrix), []):
+                (lexical if is_matrix else biases)[id(parameter)] = parameter
+                rates[id(parameter)] = head_learning_rate
     if groups:
         optimizers.append(
             AdamW(
@@ -92,11 +107,35 @@ def build_optimizer(
                 fused=True,
             )
         )
+    if tables:
+        options = [
+            {"params": [table], "lr": learning_rate if key in slow else head_learning_rate}
+            for key, table in tables.items()
+        ]
+        optimizers.append(SparseAdam(options, lr=learning_rate))
     sparse = [
-        {"params": list(parameters.values()), "lr": rate}
-        for parameters, rate in ((lexical, lexical_learning_rate), (biases, 0.1 * lexical_learning_rate))
-        if parameters
+        {"params": [parameter], "lr": share * rates.get(key, lexical_learning_rate)}
+        for parameters, share in ((lexical, 1.0), (biases, 0.1))
+        for key, parameter in parameters.items()
     ]
     if sparse:
         optimizers.append(SGD(sparse, lr=lexical_learning_rate))
     return optimizers[0] if len(optimizers) == 1 else ChainedOptimizer(optimizers)
+
+
+def _encoder_parameters(model: nn.Module) -> set[int]:
+    """Ids of the weights that take the rate of the text encoder."""
+    from transformers import PreTrainedModel
+
+    encoder = getattr(model, "text_encoder", None)
+    if encoder is None:
+        return set()
+    pretrained = [module for module in encoder.modules() if isinstance(module, PreTrainedModel)]
+    return {id(parameter) for module in pretrained or [encoder] for parameter in module.parameters()}
+
+
+def _sparse_tables(model: nn.Module) -> dict[int, Tensor]:
+    """Trained tables whose gradients are sparse, by id."""
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    tables = [module.weight for module in model.modules() if isinstance(module, kinds) and module.sparse]
+    return {id(table): table for table in tables if table.requires_grad}

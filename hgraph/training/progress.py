@@ -9,9 +9,14 @@ from transformers import TrainerCallback
 
 
 class TrainingProgress(TrainerCallback):
-    """Shows a bar where somebody looks (a terminal) and a line of figures after each validation everywhere."""
+    """Shows a bar where somebody looks (a terminal) and a line of figures after each validation everywhere.
 
-    def __init__(self) -> None:
+    Args:
+        stage: Name of the stage of a training that has several.
+    """
+
+    def __init__(self, stage: str = "") -> None:
+        self.stage = f"{stage}: " if stage else ""
         self._bar: Any = None
         self._start = 0.0
         self._loss = float("nan")
@@ -21,7 +26,9 @@ class TrainingProgress(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self._start = time.perf_counter()
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", desc="train", disable=None)
+        self._bar = tqdm(
+            total=state.max_steps, initial=state.global_step, unit="step", desc=f"{self.stage}train", disable=None
+        )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Move the bar."""
@@ -44,18 +51,29 @@ class TrainingProgress(TrainerCallback):
                 ("eval_micro_f1", "micro-F1"),
                 ("eval_macro_f1_supported", "macro-F1"),
                 ("eval_r_precision", "R-Prec"),
+                ("eval_loss", "loss"),
             )
             if key in metrics
         )
         seconds = time.perf_counter() - self._start
         line = f"epoch {state.epoch or 0:4.1f}/{args.num_train_epochs:g}  loss {self._loss:8.4f}  val {figures}"
-        tqdm.write(f"{line}  {seconds:5.0f} s", file=sys.stderr)
+        tqdm.write(f"{self.stage}{line}  {seconds:5.0f} s", file=sys.stderr)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class ObjectiveProgress(TrainerCallback):
+    """Tells objectives that change over a training how far it is: those with a method `set_progress`."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Pass on the share of the steps that are done."""
+        for objective in kwargs["model"].objectives.objectives:
+            if hasattr(objective, "set_progress"):
+                objective.set_progress(state.global_step / max(state.max_steps, 1))
 
 
 class SaveEvery(TrainerCallback):

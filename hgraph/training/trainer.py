@@ -13,7 +13,7 @@ import torch
 from accelerate.utils import gather_object
 from scipy.special import expit, logit
 from torch.utils.data import DataLoader, Sampler
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hgraph.data import AlignmentDataset, Collator
@@ -23,9 +23,13 @@ from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
 from hgraph.scoring import LexicalScorer
 from hgraph.training.evaluation import Evaluation, ThresholdKind, predict_scores, tune_thresholds
-from hgraph.training.optimizer import build_optimizer
+from hgraph.training.fusion import fit_model_fusion, remember_documents
+from hgraph.training.length_grouped_sampler import EpochSampler, LengthGroupedSampler, SetEpoch
+from hgraph.training.optimizer import HeadOptimizer, build_optimizer
 
 logger = logging.getLogger(__name__)
+
+FUSION_SHARES = (0.5, 1.0, 2.0)
 
 
 class HierarchicalTrainer(Trainer):
@@ -43,6 +47,9 @@ class HierarchicalTrainer(Trainer):
         head_learning_rate: Of label encoder, scorer and biases.
         lexical_learning_rate: Of lexical weights; see :func:`hgraph.training.build_optimizer`.
         thresholds: How thresholds are tuned.
+        fuse: Whether :meth:`calibrate` weighs the dense, the lexical and the neighbours' score against each other.
+        head_optimizer: See :func:`hgraph.training.build_optimizer`.
+        sampler: Order of the training documents; by default random, neighbours of like lengths.
         **kwargs: Other arguments of `Trainer`.
     """
 
@@ -57,9 +64,15 @@ class HierarchicalTrainer(Trainer):
         head_learning_rate: float,
         lexical_learning_rate: float,
         thresholds: ThresholdKind = "global",
+        fuse: bool = False,
+        head_optimizer: HeadOptimizer = "adamw",
+        sampler: EpochSampler | None = None,
         **kwargs: Any,
     ) -> None:
         self.graph = graph
+        self.fuse = fuse
+        self.head_optimizer: HeadOptimizer = head_optimizer
+        self.sampler = sampler
         self.head_learning_rate = head_learning_rate
         self.lexical_learning_rate = lexical_learning_rate
         self.threshold_kind = thresholds
@@ -103,24 +116,30 @@ class HierarchicalTrainer(Trainer):
                 head_learning_rate=self.head_learning_rate,
                 lexical_learning_rate=self.lexical_learning_rate,
                 weight_decay=self.args.weight_decay,
+                head_optimizer=self.head_optimizer,
             )
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         dataset = cast(AlignmentDataset, train_dataset if train_dataset is not None else self.train_dataset)
-        sampler = LengthGroupedSampler(
-            dataset,
+        encoder = self.alignment.text_encoder
+        sampler = self.sampler or LengthGroupedSampler(
+            encoder.lengths(dataset.features),
             batch_size=self.args.train_batch_size,
             seed=self.args.seed,
-            pool=50 if self.alignment.text_encoder.pads else 1,
+            pool=50 if encoder.pads else 1,
         )
         self.add_callback(SetEpoch(sampler))
-        return sampler
+        return cast(Sampler, sampler)
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        # The gradients of lexical weights are sparse, which have no cheap norm, and need no clipping.
+        # Sparse gradients have no cheap norm, and those of lexical weights need no clipping.
         lexical = {id(p) for m in self.alignment.modules() if isinstance(m, LexicalScorer) for p in m.parameters()}
-        dense = [p for p in self.alignment.parameters() if p.grad is not None and id(p) not in lexical]
+        dense = [
+            p
+            for p in self.alignment.parameters()
+            if p.grad is not None and not p.grad.is_sparse and id(p) not in lexical
+        ]
         return self.accelerator.clip_grad_norm_(dense, self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -132,6 +151,8 @@ class HierarchicalTrainer(Trainer):
     ) -> dict[str, float]:
         """Score, tune the threshold, report; the figures that are numbers, each under `eval_`."""
         start = time.perf_counter()
+        if "scores" not in self.alignment.objectives.uses:
+            return self._evaluate_loss(eval_dataset, metric_key_prefix)
         result = self.evaluate_corpus(eval_dataset)
         metrics = {
             f"{metric_key_prefix}_{name}": float(value)
@@ -142,6 +163,21 @@ class HierarchicalTrainer(Trainer):
         metrics[f"{metric_key_prefix}_mean_f1"] = sum(both) / 2
         metrics[f"{metric_key_prefix}_threshold"] = float(result.thresholds.value)
         metrics[f"{metric_key_prefix}_seconds"] = time.perf_counter() - start
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def _evaluate_loss(self, dataset: AlignmentDataset | None, prefix: str) -> dict[str, float]:
+        """The mean loss, where a stage trains no scores."""
+        dataset = cast(AlignmentDataset, self.eval_dataset) if dataset is None else dataset
+        model = cast(AlignmentModel, self.accelerator.unwrap_model(self.model)).eval()
+        values = [
+            float(model(**self._prepare_inputs(batch))["loss"])
+            for batch in self._loader(dataset)
+            if len(batch["labels"]) > 1
+        ]
+        metrics = {f"{prefix}_loss": float(np.mean(values)) if values else 0.0}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -159,6 +195,8 @@ class HierarchicalTrainer(Trainer):
         """Fit probabilities to `dataset`, then tune thresholds on them and measure."""
         if dataset.labels is None:
             raise ConfigError("'dataset' must carry labels to be calibrated on.")
+        if self.fuse:
+            self.fit_fusion(dataset)
         scores = self.score(dataset)
         logits = scores.copy()
         logits.data = logit(np.clip(scores.data.astype(np.float64), 1e-7, 1 - 1e-7))
@@ -166,6 +204,33 @@ class HierarchicalTrainer(Trainer):
         scores.data = expit(calibration.scale * logits.data + calibration.shift).astype(np.float32)
         thresholds = tune_thresholds(scores, dataset.labels, self.graph, self.threshold_kind)
         return Evaluation.of(scores, dataset.labels, self.graph, thresholds), calibration
+
+    def fit_fusion(self, dataset: AlignmentDataset) -> None:
+        """Weigh the scores of the trained model against each other on `dataset`; training documents are remembered.
+
+        Scores that were trained as a sum stay one. The likelihood decides about the weights; whether what did not take
+        part in training takes part in predictions, half, whole or twice its weight, is decided by F1.
+        """
+        model = cast(AlignmentModel, self.accelerator.unwrap_model(self.model))
+        if model.neighbour_scorer is not None:
+            train = cast(AlignmentDataset, self.train_dataset)
+            remember_documents(model, self._loader(train), train.labels)
+        # All processes do the same: the weights must not differ between them.
+        before = model.fusion.clone()
+        fitted = fit_model_fusion(model, self._loader(dataset), self.graph.num_labels)
+        tried = [before]
+        for share in FUSION_SHARES:
+            tried.append(torch.where(before > 0, fitted, share * fitted))
+        values = []
+        for fusion in tried:
+            model.fusion.copy_(fusion)
+            report = self.evaluate_corpus(dataset).report
+            values.append(report["micro_f1"] + report["macro_f1_supported"])
+        model.fusion.copy_(tried[int(np.argmax(values))])
+        logger.info("weights of the scores: %s", model.fusion.tolist())
+
+    def _loader(self, dataset: AlignmentDataset) -> DataLoader:
+        return DataLoader(dataset, batch_size=self.args.eval_batch_size, collate_fn=self.data_collator)
 
     def score(self, dataset: AlignmentDataset) -> sp.csr_matrix:
         """Probabilities of the best labels of each document, CSR; processes share the work."""
@@ -180,67 +245,6 @@ class HierarchicalTrainer(Trainer):
         with self.autocast_smart_context_manager():
             scores = predict_scores(frozen, loader, self.graph.num_labels)
         return sp.vstack(gather_object([scores]), format="csr") if world > 1 else scores
-
-
-class SetEpoch(TrainerCallback):
-    """Tells a sampler which epoch begins, also after a resume in mid-epoch and in every process."""
-
-    def __init__(self, sampler: "LengthGroupedSampler") -> None:
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Pass the epoch on."""
-        self.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
-
-
-class LengthGroupedSampler(Sampler[int]):
-    """A new order each epoch in which neighbours have similar lengths, so that batches need little padding.
-
-    Documents are shuffled, cut into pools of so many batches, sorted by length inside a pool, and the batches shuffled
-    again. Seed and epoch alone decide the order, which is what an exact resume needs.
-
-    Args:
-        dataset: Items whose features have a length.
-        batch_size: Documents of one batch.
-        seed: Another seed, another order.
-        pool: Batches that are sorted together; 1 leaves a plain shuffle.
-    """
-
-    def __init__(self, dataset: AlignmentDataset, *, batch_size: int, seed: int = 0, pool: int = 50) -> None:
-        self.lengths = [_length(dataset.features[row]) for row in range(len(dataset))]
-        self.batch_size = batch_size
-        self.seed = seed
-        self.pool = pool
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Any:
-        generator = np.random.default_rng((self.seed, self.epoch))
-        order = generator.permutation(len(self.lengths))
-        lengths = np.asarray(self.lengths)
-        pool = self.pool * self.batch_size
-        batches: list[np.ndarray] = []
-        for start in range(0, len(order), pool):
-            rows = order[start : start + pool]
-            rows = rows[np.argsort(-lengths[rows], kind="stable")]
-            batches.extend(rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size))
-        # A short batch must stay last: the loader cuts the stream into equal batches.
-        last = [batches.pop()] if batches and len(batches[-1]) < self.batch_size else []
-        for index in generator.permutation(len(batches)).tolist():
-            yield from batches[index].tolist()
-        for rows in last:
-            yield from rows.tolist()
-
-
-def _length(features: Any) -> int:
-    """Length of one item: its tokens, or the n-grams of a (columns, weights) pair."""
-    return len(features[0]) if isinstance(features, tuple) else len(features)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -18,6 +18,11 @@ from hgraph.losses import (
 )
 
 
+def value_of(objective, **inputs):
+    """The value of one objective, given what a model has: it is passed what it reads."""
+    return ObjectiveList([objective])(**inputs)[0]
+
+
 def random_labels(batch, num_labels, share=0.3):
     return (torch.rand(batch, num_labels) < share).double()
 
@@ -93,7 +98,7 @@ def test_tla_loss_takes_cosines_of_vectors():
     torch.manual_seed(0)
     text, vectors, labels = torch.randn(4, 8).double(), torch.randn(6, 8).double(), random_labels(4, 6)
     similarity = cosine_similarity(text.unsqueeze(1), vectors.unsqueeze(0), dim=-1)
-    value = TLALoss(temperature=0.1)(scores=similarity, labels=labels, text=text, label_vectors=vectors)
+    value = TLALoss(temperature=0.1)(labels=labels, text=text, label_vectors=vectors)
     assert value.item() == pytest.approx(tla_loop(similarity, labels, 0.1), abs=1e-10)
 
 
@@ -116,7 +121,7 @@ def test_empty_batches_and_bare_documents_are_finite(objective):
         scores = torch.randn(labels.shape).requires_grad_()
         text = torch.randn(len(labels), 3).requires_grad_()
         vectors = torch.randn(labels.shape[1], 3).requires_grad_()
-        value = objective(scores=scores, labels=labels, text=text, label_vectors=vectors)
+        value = value_of(objective, scores=scores, labels=labels, text=text, label_vectors=vectors)
         assert value.shape == ()
         assert value.isfinite()
         value.backward()
@@ -132,8 +137,9 @@ def test_half_precision_is_computed_in_float32(objective):
     scores, text, vectors = (torch.randn(*s).bfloat16() for s in ((3, 6), (3, 16), (6, 16)))
     labels = random_labels(3, 6).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = objective(scores=scores, labels=labels, text=text, label_vectors=vectors)
-    wide = objective(scores=scores.double(), labels=labels.double(), text=text.double(), label_vectors=vectors.double())
+        value = value_of(objective, scores=scores, labels=labels, text=text, label_vectors=vectors)
+    inputs = {"scores": scores, "labels": labels, "text": text, "label_vectors": vectors}
+    wide = value_of(objective, **{name: value.double() for name, value in inputs.items()})
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(wide.item(), rel=1e-5)
 
@@ -143,8 +149,9 @@ def test_order_of_documents_and_of_labels_does_not_matter(objective):
     torch.manual_seed(0)
     scores, text, vectors = (torch.randn(*s).double() for s in ((3, 6), (3, 4), (6, 4)))
     labels, rows, columns = random_labels(3, 6, 0.5), torch.randperm(3), torch.randperm(6)
-    value = objective(scores=scores, labels=labels, text=text, label_vectors=vectors)
-    moved = objective(
+    value = value_of(objective, scores=scores, labels=labels, text=text, label_vectors=vectors)
+    moved = value_of(
+        objective,
         scores=scores[rows][:, columns],
         labels=labels[rows][:, columns],
         text=text[rows],
@@ -170,23 +177,24 @@ def test_objective_list_adds_up_with_weights():
     objectives = ObjectiveList([BCELoss(), (0.5, TLALoss()), (2.0, TLALoss(temperature=0.5))])
     total, parts = objectives(**states)
     assert list(parts) == ["bce", "tla", "tla_2"]
-    expected = BCELoss()(**states) + 0.5 * TLALoss()(**states) + 2 * TLALoss(temperature=0.5)(**states)
+    bce, tla, wide = (value_of(objective, **states) for objective in (BCELoss(), TLALoss(), TLALoss(temperature=0.5)))
+    expected = bce + 0.5 * tla + 2 * wide
     torch.testing.assert_close(total, expected)
     assert total.requires_grad
     assert not any(value.requires_grad for value in parts.values())
     mask = torch.rand(3, 6) < 0.5
-    assert objectives(**states, mask=mask)[1]["bce"] == BCELoss()(**states, mask=mask)
+    assert objectives(**states, mask=mask)[1]["bce"] == BCELoss()(scores=scores, labels=labels, mask=mask)
 
 
 def test_wrong_input_is_named():
     scores = torch.zeros(2, 3)
     with pytest.raises(ConfigError, match="'labels' must have the shape of the scores"):
         zlpr(scores, torch.zeros(2, 4))
-    with pytest.raises(ConfigError, match="TLALoss compares"):
-        TLALoss()(scores=scores, labels=scores)
+    with pytest.raises(ConfigError, match=r"TLALoss needs 'label_vectors' \(label vectors, \[L, D\]\)"):
+        value_of(TLALoss(), scores=scores, labels=scores)
     with pytest.raises(ConfigError, match="'temperature' must be above 0"):
         TLALoss(temperature=0.0)
-    with pytest.raises(ConfigError, match="'negatives' must be 'all'"):
+    with pytest.raises(ConfigError, match="'negatives' must be one of all, level"):
         TLALoss(negatives="some")
     with pytest.raises(ConfigError, match="'reduction' must be one of mean, sum"):
         BCELoss(reduction="none")

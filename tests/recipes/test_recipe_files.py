@@ -17,8 +17,11 @@ from hgraph.recipes.label_encoder_options import (
     Names,
     TreeSweep,
 )
-from hgraph.recipes.recipe import BCE, TLA, Additive, Bag, Dot, Lexical, Training, Transformer
+from hgraph.recipes.objective_options import BCE, TLA, HiLeCon, RecursiveRegularisation
 from hgraph.recipes.schema import from_mapping, suggestion
+from hgraph.recipes.scorer_options import Additive, Dot, LabelAttention
+from hgraph.recipes.text_encoder_options import Bag, Frozen, Lexical, Transformer
+from hgraph.recipes.training_options import Neighbours, Stage, Training
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -84,6 +87,9 @@ def test_text_encoders():
         Recipe.load("lexical").with_text_encoder("x/y")
 
 
+LEXICAL_ALONE = {"text_encoder": Bag(channels=0), "scorer": None, "lexical": Lexical()}
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -91,7 +97,17 @@ def test_text_encoders():
         ({"scorer": Additive()}, "label_encoder"),
         ({"objectives": [TLA()]}, "label_encoder"),
         ({"scorer": None}, "scorer"),
-        ({"text_encoder": Transformer(), "lexical": Lexical()}, "bag"),
+        ({"scorer": LabelAttention()}, "token states"),
+        ({"neighbours": Neighbours()}, "fuse"),
+        ({"neighbours": Neighbours(), "fuse": True, **LEXICAL_ALONE}, "channels"),
+        ({"objectives": [HiLeCon()]}, "label_attention"),
+        ({"objectives": [RecursiveRegularisation()], **LEXICAL_ALONE}, "recursive"),
+        ({"objectives": [TLA(negatives="mined")], "label_encoder": Names()}, "mining"),
+        ({"scores": "lexical"}, "scores"),
+        ({"parts": ["lexical"]}, "lexical"),
+        ({"parts": []}, "parts"),
+        ({"parts": ["text_encoder"], "text_encoder": Frozen()}, "frozen"),
+        ({"stages": [Stage("a", [BCE()]), Stage("a", [BCE()])]}, "twice"),
         ({"text_encoder": Bag(channels=0)}, "channels"),
         ({"objectives": [BCE(weight=-1.0)]}, "weight"),
     ],
@@ -153,7 +169,7 @@ def test_suggestion_ends_the_sentence():
 def test_every_axis_builds(toy_graph, settings):
     recipe = Recipe(name="a", text_encoder=Bag(channels=8)).override(settings)
     texts = [f"w{i} w{i + 1} w{i + 1}" for i in range(20)]
-    encoder = build_text_encoder(recipe.text_encoder, texts)
+    encoder = build_text_encoder(recipe, texts)
     model = build_model(recipe, toy_graph, encoder)
     batch = encoder.collate(encoder.prepare(texts[:4]))
     out = model(batch, torch.zeros(4, 9))
@@ -165,7 +181,7 @@ def test_every_axis_builds(toy_graph, settings):
 
 def test_heads_that_do_not_fit_the_text_encoder(toy_graph):
     recipe = Recipe(name="a", text_encoder=Bag(channels=8)).override(["label_encoder=gptrans", "scorer=dot"])
-    encoder = build_text_encoder(recipe.text_encoder, ["w1 w2 w2", "w1 w1"])
+    encoder = build_text_encoder(recipe, ["w1 w2 w2", "w1 w1"])
     with pytest.raises(
         ConfigError, match=r"'label_encoder\.heads' must divide .*, 8, but got 12\. Add --set .*heads=8"
     ):

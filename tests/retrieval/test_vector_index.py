@@ -10,6 +10,8 @@ from hgraph.retrieval import ExactIndex, FaissIndex, VectorIndex, exact_top_k, f
 INDEXES = {
     "exact": ExactIndex,
     "exact in small blocks": lambda vectors, **options: ExactIndex(vectors, chunk=7, **options),
+    "exact in float32": lambda vectors, **options: ExactIndex(vectors, precision="float32", **options),
+    "exact in float32 blocks": lambda vectors, **options: ExactIndex(vectors, precision="float32", chunk=7, **options),
     "faiss": FaissIndex,
 }
 ALL = pytest.mark.parametrize("name", INDEXES)
@@ -189,6 +191,23 @@ def test_refuses_bad_queries_and_options(name):
 def test_refuses_an_empty_chunk():
     with pytest.raises(ConfigError, match="'chunk' must be at least 1, but got 0"):
         ExactIndex(normal(N, D), chunk=0)
+
+
+def test_refuses_an_unknown_precision():
+    with pytest.raises(ConfigError, match="'precision' must be one of float64, float32, but got 'float16'"):
+        ExactIndex(normal(N, D), precision="float16")
+
+
+@SIMILARITIES
+def test_float32_agrees_with_float64_at_a_real_width(similarity):
+    queries, vectors = normal(200, 96), normal(5000, 96, seed=1)
+    exact, found = (
+        ExactIndex(vectors, similarity=similarity, precision=precision, chunk=700).search(queries, 20)
+        for precision in ("float64", "float32")
+    )
+    torch.testing.assert_close(found[0], exact[0], rtol=1e-5, atol=1e-5)
+    for i, j in (found[1] != exact[1]).nonzero().tolist():
+        assert abs(exact[0][i] - exact[0][i, j]).lt(1e-5).sum() > 1
 
 
 def test_nearest_uses_the_cosine_unless_told_otherwise():

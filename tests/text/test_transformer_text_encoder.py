@@ -199,5 +199,5 @@ def test_damaged_folder(make, tmp_path, file, content):
 
 
 def test_unknown_pooling(make):
-    with pytest.raises(ConfigError, match="'pooling' must be one of cls, mean, found 'max'"):
-        make(pooling="max")
+    with pytest.raises(ConfigError, match="'pooling' must be one of cls, mean, max, last, but got 'sum'"):
+        make(pooling="sum")

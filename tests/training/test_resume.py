@@ -88,7 +88,7 @@ def uninterrupted(tmp_path_factory, saving_recipes, toy_graph, toy_corpora):
     return make
 
 
-@pytest.mark.parametrize("kind", ["mixed", "htla"])
+@pytest.mark.parametrize("kind", ["mixed", "htla", "mined", "wide"])
 def test_killed_in_mid_epoch(saving_recipes, uninterrupted, toy_folder, toy_graph, toy_corpora, tmp_path, kind):
     (tmp_path / "recipe.yaml").write_text(saving_recipes[kind].to_yaml())
     output = tmp_path / "run"
@@ -108,7 +108,22 @@ def test_killed_in_mid_epoch(saving_recipes, uninterrupted, toy_folder, toy_grap
     assert_same(output, uninterrupted(kind))
 
 
-@pytest.mark.parametrize(("kind", "step"), [("mixed", 2), ("mixed", 11), ("htla", 4), ("htla", 8), ("htla", 11)])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("mixed", 2),
+        ("mixed", 11),
+        ("htla", 4),
+        ("htla", 8),
+        ("htla", 11),
+        ("mined", 4),
+        ("mined", 11),
+        ("wide", 11),
+        ("staged", 4),
+        ("staged", 11),
+        ("staged", 20),
+    ],
+)
 def test_crash_at_any_step(saving_recipes, uninterrupted, toy_graph, toy_corpora, tmp_path, kind, step):
     """Before a checkpoint, in an epoch, at the end of one, and after one; in the last case twice."""
     given = (saving_recipes[kind], toy_graph, toy_corpora["train"], toy_corpora["val"], tmp_path / "run")

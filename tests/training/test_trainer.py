@@ -22,17 +22,16 @@ from hgraph.hub import load_model
 from hgraph.metrics import evaluate
 from hgraph.predictor import Predictor
 from hgraph.recipes import train
-from hgraph.recipes.run import build_trainer, prepare
-from hgraph.training import last_checkpoint
-from hgraph.training.trainer import LengthGroupedSampler
+from hgraph.recipes.run import prepare
+from hgraph.recipes.stages import build_trainer
+from hgraph.training import LengthGroupedSampler, last_checkpoint
 
 
 class TestLengthGroupedSampler:
     @staticmethod
     def make(count=47, batch_size=4, pool=3, seed=0, epoch=0):
         draw = np.random.default_rng(1)
-        features = [np.zeros(length, dtype=np.int32) for length in draw.integers(1, 60, count)]
-        sampler = LengthGroupedSampler(AlignmentDataset(features), batch_size=batch_size, seed=seed, pool=pool)
+        sampler = LengthGroupedSampler(draw.integers(1, 60, count), batch_size=batch_size, seed=seed, pool=pool)
         sampler.set_epoch(epoch)
         return sampler
 
@@ -60,9 +59,9 @@ class TestLengthGroupedSampler:
         assert padding(50) < 0.2 * padding(1)
 
     def test_rows_of_a_bag_have_lengths_too(self, toy_recipes, toy_graph, toy_corpora):
-        _, dataset = prepare(toy_recipes["dense"], toy_graph, toy_corpora["train"])
-        sampler = LengthGroupedSampler(dataset, batch_size=4)
-        assert sampler.lengths == dataset.features.matrix.getnnz(axis=1).tolist()
+        model, dataset = prepare(toy_recipes["dense"], toy_graph, toy_corpora["train"])
+        lengths = model.text_encoder.lengths(dataset.features)
+        assert lengths.tolist() == dataset.features.matrix.getnnz(axis=1).tolist()
 
 
 @pytest.fixture
@@ -74,7 +73,9 @@ def trainer(toy_recipes, toy_graph, toy_corpora, tmp_path):
         torch.manual_seed(0)
         model, dataset = prepare(recipe, toy_graph, toy_corpora["train"])
         val = AlignmentDataset(model.text_encoder.prepare(toy_corpora["val"].texts), toy_corpora["val"].labels)
-        made = build_trainer(recipe, toy_graph, model, dataset, val, tmp_path / "checkpoints", callbacks=callbacks)
+        made = build_trainer(
+            recipe.all_stages()[-1], toy_graph, model, dataset, val, tmp_path / "checkpoints", callbacks=callbacks
+        )
         made.train()
         return made
 
@@ -148,7 +149,7 @@ def test_clipping_leaves_lexical_weights_alone(trainer):
     assert made.model.lexical_scorer.bias.abs().max() > 0.01
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla", "wide", "staged"])
 @pytest.mark.parametrize("thresholds", ["global", "per_label", "fixed"])
 def test_folder_holds_what_was_trained(toy_recipes, toy_graph, toy_corpora, tmp_path, kind, thresholds):
     if thresholds != "global" and kind != "dense":
@@ -241,7 +242,7 @@ def test_calibrated_logits_are_stored(toy_runs, toy_corpora):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["lexical", "mixed", "htla"])
+@pytest.mark.parametrize("kind", ["lexical", "mixed", "htla", "wide", "staged"])
 def test_two_processes(toy_recipes, toy_folder, tmp_path, kind):
     (tmp_path / "recipe.yaml").write_text(toy_recipes[kind].to_yaml())
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -258,8 +259,9 @@ def test_two_processes(toy_recipes, toy_folder, tmp_path, kind):
     assert done.stdout.count("model ") == 1
     assert "Traceback" not in done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    documents = 60 + 9 * (kind == "lexical")  # its labels are documents too
-    assert metrics["training"]["steps"] == 3 * -(-documents // 16)
+    documents = 60 + 9 * (kind in ("lexical", "wide"))  # their labels are documents too
+    stages = 2 * 2 * 4 if kind == "staged" else 0  # two stages of two epochs come first
+    assert metrics["training"]["steps"] == stages + 3 * -(-documents // 16)
     assert done.stderr.count("epoch  1.0/3") == 1
     assert metrics["validation"]["documents"] == 30
     assert metrics["validation"]["micro_f1"] > 0.4

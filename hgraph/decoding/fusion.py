@@ -1,0 +1,53 @@
+"""How much each of several scores counts: weights fitted on validation data."""
+
+import numpy as np
+from scipy import optimize
+from scipy.special import expit
+
+from hgraph.errors import DataError
+
+
+def fit_fusion(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
+    r"""Weights of several scores by logistic regression: :math:`p = \sigma(\sum_k a_k z_k + b)`, :math:`a_k \ge 0`.
+
+    Late fusion: each score was made by a model of its own, and validation documents say how far each is to be trusted.
+    The maximum of the likelihood is unique, as the problem is convex.
+
+    Args:
+        scores: [K, M], the K scores of M pairs of document and label.
+        truth: [M], whether the document has the label.
+
+    Returns:
+        The weights, float64 [K], and the shift. Ones and 0 where all pairs are true, or none.
+
+    Raises:
+        DataError: Wrong shapes, or scores that are not finite.
+
+    Example:
+        >>> z = np.array([[2.0, -2.0, 1.0, -1.0, -2.0], [0.3, 0.1, -0.2, 0.4, 0.0]])
+        >>> weights, shift = fit_fusion(z, np.array([1, 0, 1, 1, 0]))
+        >>> bool(weights[0] > weights[1] >= 0)
+        True
+    """
+    scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    if scores.ndim != 2 or truth.shape != scores.shape[1:]:
+        raise DataError(f"'scores' must be [K, M] and 'truth' [M], found {scores.shape} and {truth.shape}.")
+    if not np.isfinite(scores).all():
+        raise DataError("'scores' contain NaN or infinity. Check the models that made them.")
+    if not 0 < truth.sum() < len(truth):
+        return np.ones(len(scores)), 0.0
+    # In units of its own spread each score pulls alike, and the search needs few steps.
+    spread = np.maximum(scores.std(axis=1), 1e-12)
+    scaled = scores / spread[:, None]
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        logit = parameters[:-1] @ scaled + parameters[-1]
+        residual = expit(logit) - truth
+        value = np.mean(np.logaddexp(0, logit) - truth * logit)
+        return float(value), np.append(scaled @ residual, residual.sum()) / len(truth)
+
+    # A negative weight would mean that one score argues against its own label: validation noise.
+    bounds = [(0.0, 100.0)] * len(scores) + [(-100.0, 100.0)]
+    start = np.append(np.ones(len(scores)), 0.0)
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return found.x[:-1] / spread, float(found.x[-1])

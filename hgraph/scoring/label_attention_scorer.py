@@ -1,0 +1,200 @@
+"""Each label reads the tokens of a document for itself."""
+
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from hgraph.errors import ConfigError
+from hgraph.scoring.blocks import MEMORY_BUDGET, check_budget
+from hgraph.scoring.frozen_label_attention_scorer import FrozenLabelAttentionScorer
+from hgraph.scoring.functional import init_product_map
+from hgraph.scoring.label_attention import attend_in_blocks, attended_features, attention_scores, project_tokens
+from hgraph.scoring.scorer import Scorer
+
+Query = Literal["label", "learned"]
+Weight = Literal["own", "label"]
+Projections = Literal["learned", "none"]
+
+
+class LabelAttentionScorer(Scorer):
+    r"""Multi-head attention of labels over tokens, then one inner product a label.
+
+    With heads :math:`\eta` of width :math:`d`, tokens :math:`x_{i,t}` and label vectors :math:`f_l`,
+
+    .. math:: p_{i,l,\eta} = \operatorname{softmax}_t
+            \frac{\langle q_{l,\eta}, (W_k x_{i,t})_\eta \rangle}{\sqrt{d}}, \qquad
+        g_{i,l,\eta} = \sum_t p_{i,l,\eta,t} (W_v x_{i,t})_\eta, \qquad
+        z_{i,l} = \langle w_l, g_{i,l} \rangle + b_l
+
+    The query is :math:`q_l = W_q f_l + b_q`, as in the attention of HJCL
+    (`arXiv 2310.05128 <https://arxiv.org/abs/2310.05128>`_) without its residuals, or a free vector a label. The
+    weight :math:`w_l` is free, or follows from the label vector: :math:`w_l = W_w f_l`. With ``query="learned"``,
+    ``heads=1`` and ``projections="none"`` a label attends with a free vector to the tokens as they are.
+
+    Biases of :math:`W_k` and :math:`W_v` are left out: the first cancels in the softmax, the second is part of
+    :math:`b_l`. Scores never form the features :math:`g` (``B x L x D``): each block of labels takes two products of
+    labels with tokens, ``2 B x L x T x D`` multiplications in all, and ``B x heads x T`` numbers a label, which
+    ``memory_budget`` bounds. The backward pass computes each block again. A document without tokens scores
+    :math:`b_l`.
+
+    Args:
+        channels: the width D of a token vector.
+        num_labels: the number of labels; may be left out with ``query="label"`` and ``weight="label"``, where all
+            labels share one bias then and any number of label vectors is taken.
+        label_channels: the width C of a label vector (default: ``channels``).
+        heads: attention heads, a divisor of ``channels`` (default 4).
+        query: ``"label"`` (default), from the label vectors, or ``"learned"``, one free vector a label.
+        weight: ``"own"`` (default), one free vector a label, or ``"label"``, from the label vectors.
+        projections: ``"learned"`` (default) maps tokens to keys and values, ``"none"`` takes them as they are.
+        dropout: on the attention weights (default 0).
+        memory_budget: bytes that a block of labels may take beside the tokens and the labels themselves, forward and
+            backward (default 16 MiB).
+
+    Shapes:
+        - text ``[B, T, D]``, mask ``[B, T]`` (bool), labels ``[L, C]``, candidates ``[B, K]`` (long)
+        - output ``[B, L]``, or ``[B, K]`` with candidates
+
+    Example:
+        >>> scorer = LabelAttentionScorer(channels=8, num_labels=5, heads=2)
+        >>> tokens, mask = torch.randn(2, 3, 8), torch.tensor([[True, True, True], [True, False, False]])
+        >>> scorer(tokens, torch.randn(5, 8), mask=mask).shape
+        torch.Size([2, 5])
+    """
+
+    reads_tokens = True
+    label_parameters = ("query", "weight", "bias")
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_labels: int | None = None,
+        label_channels: int | None = None,
+        heads: int = 4,
+        query: Query = "label",
+        weight: Weight = "own",
+        projections: Projections = "learned",
+        dropout: float = 0.0,
+        memory_budget: int = MEMORY_BUDGET,
+    ) -> None:
+        super().__init__(num_labels, channels, label_channels=label_channels)
+        _check_options(channels, num_labels, heads, query, weight, projections, dropout)
+        self.heads = heads
+        self.dropout = dropout
+        self.memory_budget = check_budget(memory_budget)
+        from_label, size = self.label_channels, (num_labels or 1, channels)
+        self.query = nn.Parameter(torch.empty(size)) if query == "learned" else None
+        self.query_map = nn.Linear(from_label, channels) if query == "label" else None
+        self.weight = nn.Parameter(torch.empty(size)) if weight == "own" else None
+        self.weight_map = nn.Linear(from_label, channels, bias=False) if weight == "label" else None
+        # Keys, then values: one matrix product for both.
+        self.token_map = nn.Linear(channels, 2 * channels, bias=False) if projections == "learned" else None
+        self.bias = nn.Parameter(torch.empty(num_labels or 1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights and put the biases to zero."""
+        if self.query is not None:
+            nn.init.normal_(self.query, std=0.02)  # at first a label reads all tokens alike
+        if self.weight is not None:
+            nn.init.uniform_(self.weight, -(self.channels**-0.5), self.channels**-0.5)
+        for linear in (self.query_map, self.token_map):
+            if linear is not None:
+                linear.reset_parameters()
+        if self.weight_map is not None:
+            init_product_map(self.weight_map.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Scores of every label, or of the candidates of each document."""
+        documents = project_tokens(text, mask, self.projection, channels=self.channels)
+        block = partial(attention_scores, heads=self.heads, dropout=self.dropout if self.training else 0.0)
+        scores = attend_in_blocks(
+            block, documents, [self.queries(labels), self.weights(labels)], candidates,
+            heads=self.heads, memory_budget=self.memory_budget, random=self.training and self.dropout > 0,
+        )  # fmt: skip
+        return scores + (self.bias if candidates is None or len(self.bias) == 1 else self.bias[candidates])
+
+    def label_text(
+        self,
+        text: Tensor,
+        labels: Tensor | None = None,
+        candidates: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """What each document says about each label, ``[B, L, D]``, or ``[B, K, D]`` about its candidates.
+
+        These are the features of :meth:`forward` before the last product; attention stays within the memory budget,
+        the features themselves are as large as they are.
+        """
+        documents = project_tokens(text, mask, self.projection, channels=self.channels)
+        block = partial(attended_features, heads=self.heads, dropout=self.dropout if self.training else 0.0)
+        return attend_in_blocks(
+            block, documents, [self.queries(labels)], candidates,
+            heads=self.heads, memory_budget=self.memory_budget, random=self.training and self.dropout > 0,
+        )  # fmt: skip
+
+    @property
+    def projection(self) -> Tensor | None:
+        """What makes keys and values of tokens, ``[2 D, D]``."""
+        return None if self.token_map is None else self.token_map.weight
+
+    def queries(self, labels: Tensor | None = None) -> Tensor:
+        """The queries of all labels, over the square root of the width of a head: ``[L, D]``."""
+        query = self.query if self.query_map is None else self.query_map(self.require_labels(labels))
+        assert query is not None
+        return query * (self.channels // self.heads) ** -0.5
+
+    def weights(self, labels: Tensor | None = None) -> Tensor:
+        """What the features of each label are multiplied with, ``[L, D]``."""
+        weight = self.weight if self.weight_map is None else self.weight_map(self.require_labels(labels))
+        assert weight is not None
+        return weight
+
+    def label_weights(self, labels: Tensor | None = None) -> Tensor | None:
+        """The free weights, where labels have such."""
+        return self.weight
+
+    @torch.no_grad()
+    def freeze(self, labels: Tensor | None = None) -> FrozenLabelAttentionScorer:
+        """The same attention with the queries and weights of the label vectors ``labels``."""
+        labels = labels if labels is None else labels.to(self.bias)
+        query = self.queries(labels)
+        return FrozenLabelAttentionScorer(
+            query=query, weight=self.weights(labels), bias=self.bias.expand(len(query)), token_map=self.projection,
+            heads=self.heads, memory_budget=self.memory_budget,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        size = f"num_labels={self.num_labels}, channels={self.channels}, label_channels={self.label_channels}"
+        query, weight = "label" if self.query is None else "learned", "label" if self.weight is None else "own"
+        return f"{type(self).__name__}({size}, heads={self.heads}, query={query!r}, weight={weight!r})"
+
+
+def _check_options(
+    channels: int, num_labels: int | None, heads: int, query: str, weight: str, projections: str, dropout: float
+) -> None:
+    """Raise an error that names the option that is wrong."""
+    choices = (("query", query, Query), ("weight", weight, Weight), ("projections", projections, Projections))
+    for name, value, kinds in choices:
+        if value not in get_args(kinds):
+            raise ConfigError(f"'{name}' must be one of {', '.join(get_args(kinds))}, but got {value!r}.")
+    if heads < 1 or channels % heads:
+        raise ConfigError(f"'heads' must divide 'channels', {channels}, but got {heads}.")
+    if not 0.0 <= dropout < 1.0:
+        raise ConfigError(f"'dropout' must be at least 0 and below 1, but got {dropout}.")
+    if num_labels is None and (query == "learned" or weight == "own"):
+        raise ConfigError(
+            "'num_labels' must be given with query='learned' or weight='own', which have a vector a label, but got "
+            "None. Give it, or take query='label' and weight='label'."
+        )
