@@ -60,7 +60,7 @@ def command(
             data,
             predictor.graph,
             unknown=unknown_labels,  # type: ignore[arg-type]
-            fields=fields_of(text_fields) or _fields(data, predictor.saved.config),
+            fields=fields_of(text_fields) or trained_fields(data, predictor.saved.config),
             label_separator=label_separator,
         )
         name = run.name if run.name not in reports else str(run)
@@ -78,7 +78,7 @@ def command(
         click.echo(f"\n{level_table(first)}")
 
 
-def _fields(data: Path, config: dict[str, Any]) -> list[str] | None:
+def trained_fields(data: Path, config: dict[str, Any]) -> list[str] | None:
     """Text fields as in training, decided by the first record."""
     from hgraph.data.records import read_records
 

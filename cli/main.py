@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("train", "Train a model on labelled documents."),
     "evaluate": ("evaluate", "Measure one or more models on labelled documents."),
     "predict": ("predict", "Classify texts: label ids, names, paths and probabilities."),
+    "negatives": ("negatives", "Compare strategies of mining hard negative labels with a model."),
     "update": ("update", "Move a model to a newer version of its label hierarchy."),
     "recipes": ("recipes", "List the recipes, or show one as YAML to edit."),
     "taxonomies": ("taxonomies", "List the label hierarchies that come with hgraph."),

@@ -119,6 +119,22 @@ def update_model(folder: str | Path, graph: LabelGraph, output: str | Path) -> T
     return update
 
 
+def load_alignment_model(folder: str | Path) -> tuple[AlignmentModel, SavedModel]:
+    """The model of a folder as it was trained, label encoder included, in evaluation mode, and the rest of the folder.
+
+    Raises:
+        ConfigError: `folder` is no model folder, or it is damaged.
+    """
+    saved = load_model(folder)
+    return _as_trained(Path(folder), saved), saved
+
+
+def _as_trained(folder: Path, saved: SavedModel) -> AlignmentModel:
+    model = build_model(saved.recipe, saved.graph, saved.model.text_encoder)
+    model.load_state_dict(load_training_state(folder))
+    return model.eval()
+
+
 def _living(graph: LabelGraph) -> LabelGraph:
     """The hierarchy without the tombstones of `LabelGraph.align`: these labels are gone."""
     return graph.compact() if "tombstone" in graph else graph
@@ -133,12 +149,9 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
             f"{folder}: the newer taxonomy has none of the model's {old.num_labels} labels ({old.label_id[0]!r}, ...). "
             "Ids are compared, not names."
         )
-    encoder = saved.model.text_encoder
-    model = build_model(saved.recipe, graph, encoder)
-    trained = build_model(saved.recipe, old, encoder)
-    state = load_training_state(folder)
-    trained.load_state_dict(state)
-    trained.eval()
+    trained = _as_trained(folder, saved)
+    state = trained.state_dict()
+    model = build_model(saved.recipe, graph, saved.model.text_encoder)
     model.eval()
     rows = torch.from_numpy(source)
     per_label = set(_label_parameters(model))
@@ -152,6 +165,11 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
                 parameter.copy_(before)
         for name in per_label:
             _carry(model.get_parameter(name), state[name], rows)
+        for name, before in _label_buffers(trained).items():
+            kept = rows >= 0
+            after = model.get_buffer(name)
+            after.zero_()
+            after[kept] = before[rows[kept]].to(after)
         _carry_edges(model, trained, graph, old)
         added = np.flatnonzero(source < 0)
         scored = _score_new_labels(model, trained, graph, rows) if len(added) else True
@@ -181,6 +199,15 @@ def _label_parameters(model: nn.Module) -> list[str]:
             if any(full == known for known, _ in model.named_parameters()):
                 found.append(full)
     return found
+
+
+def _label_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Buffers with one row a label by full name, such as a label's number of training documents; new labels have 0."""
+    return {
+        f"{prefix}.{name}": getattr(module, name)
+        for prefix, module in model.named_modules()
+        for name in getattr(module, "label_buffers", ())
+    }
 
 
 def _carry(target: Tensor, source: Tensor, rows: Tensor) -> None:

@@ -139,7 +139,7 @@ scores: dense
 training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
 """
     bert = Recipe.load("htla").with_text_encoder(str(bert_folder)).override([*small, *htla])
-    mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=bilinear"]
+    mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=shrunk"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),
         "dense": flat,

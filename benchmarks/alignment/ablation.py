@@ -28,7 +28,7 @@ objectives: {objectives}
 training: {{epochs: 8, batch_size: 64, learning_rate: 0.002, metric: mean_f1, early_stopping: 0}}
 """
 BCE = "{name: bce, reduction: sum}"
-MINED = "mining: {negatives: 16, every_epochs: 2, relative_margin: 0.0}"
+MINED = "mining: {{negatives: 16, every_epochs: 2, strategy: {strategy}}}"
 ENCODERS = {
     "none": "null",
     "names": "{name: names, ids: true}",
@@ -51,7 +51,8 @@ OBJECTIVES = {
     "bce + level margin": [BCE, "{name: level_margin}"],
     "bce + hyperbolic tla": [BCE, "{name: lorentz_tla}"],
 }
-NEGATIVES = ("all", "level", "sibling", "mined")
+NEGATIVES = ("all", "level", "sibling", "mined: hardest")
+STRATEGIES = ("mined: semi_hard", "mined: random", "mined: fixed")
 WITHOUT_VECTORS = ("bce", "zlpr", "squared hinge", "bce + recursive")
 WITH_EVERY_ENCODER = ("bce", "zlpr", "bce + tla")
 KEYS = ("micro_f1", "macro_f1_supported", "r_precision")
@@ -63,6 +64,8 @@ def configurations() -> list[tuple[str, str, str]]:
     for encoder in ("names", "gat", "gptrans"):
         for objective in OBJECTIVES if encoder == "names" else WITH_EVERY_ENCODER:
             kinds = NEGATIVES if objective == "bce + tla" else ("",)
+            if encoder == "names" and objective == "bce + tla":
+                kinds += STRATEGIES
             rows += [(encoder, objective, kind) for kind in kinds]
     return rows
 
@@ -77,12 +80,13 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     encoder, objective, negatives = job["row"]
+    kind, _, strategy = negatives.partition(": ")
     text = BASE.format(
         encoder=job["encoder"],
         label_encoder=ENCODERS[encoder],
         scorer="linear" if encoder == "none" else "shrunk",
-        objectives="[" + ", ".join(OBJECTIVES[objective]).replace("NEGATIVES", negatives) + "]",
-        mining=MINED if negatives == "mined" else "",
+        objectives="[" + ", ".join(OBJECTIVES[objective]).replace("NEGATIVES", kind) + "]",
+        mining=MINED.format(strategy=strategy) if strategy else "",
     )
     folder = Path(job["data"])
     graph = LabelGraph.load(folder / "taxonomy.json")

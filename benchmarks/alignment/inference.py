@@ -163,7 +163,7 @@ def main() -> None:
     result = {
         "labels": options.labels, "tokens": options.tokens, "batch": options.batch, "threads": options.threads,
         "scorers": rows,
-        "fast_enough": all(row["ratio"] >= 0.9 for row in rows if row["scorer"] in FAST),
+        "fast_enough": {row["scorer"]: row["ratio"] >= 0.9 for row in rows if row["scorer"] in FAST},
         "within_budget": all(row["pair_bytes"] <= row["memory_budget"] for row in rows if row["memory_budget"]),
     }  # fmt: skip
     if not options.no_training and "label_attention" in options.scorers:

@@ -9,7 +9,8 @@ documents there are for objectives that treat each document alone, by the square
 labels of all documents.
 
 Two more tables: HiLeCon where the hierarchy has 1,000 and 100,000 labels, on the labels that documents have; and the
-memory of the instance contrast, which must grow with the square of the documents and with nothing else.
+memory of the instance contrast, which must grow with the square of the documents; reading a dense matrix of labels
+takes a byte for each entry.
 """
 
 import argparse

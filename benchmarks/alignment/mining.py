@@ -95,7 +95,7 @@ def measure_search(line: str, folder: Path) -> dict:
         index = FaissIndex(labels, similarity="cosine", kind=line.split(", ")[1], device="cpu")
     built = time.perf_counter()
     if line.endswith("tuned"):
-        index.tune(texts, K, recall=0.985)
+        index.tune(texts, K, recall=0.98)
     tuned = time.perf_counter()
     _, found = index.search(texts, K)
     done = time.perf_counter()

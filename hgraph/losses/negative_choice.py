@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Choice = Literal["hardest", "semi-hard", "random", "all"]
+Choice = Literal["hardest", "semi_hard", "random", "all"]
 
 
 @torch.no_grad()
@@ -22,7 +22,7 @@ def choose_negatives(
     r"""Some of the allowed negatives of each document; the choice has no gradient.
 
     - ``"hardest"``: the most similar ones;
-    - ``"semi-hard"``: the most similar of those that lie below the least similar positive by more than `margin`; for a
+    - ``"semi_hard"``: the most similar of those that lie below the least similar positive by more than `margin`; for a
       document without any, as ``"hardest"``. What is more similar than a positive may be a label that was forgotten;
     - ``"random"``: any;
     - ``"all"``: all of them, whatever `count`.
@@ -45,7 +45,7 @@ def choose_negatives(
         >>> positive = torch.tensor([[False, True, False, False]])
         >>> choose_negatives(similarity, positive, ~positive)
         tensor([[ True, False, False, False]])
-        >>> choose_negatives(similarity, positive, ~positive, choice="semi-hard")
+        >>> choose_negatives(similarity, positive, ~positive, choice="semi_hard")
         tensor([[False, False, False,  True]])
     """
     if choice == "all":
@@ -53,7 +53,7 @@ def choose_negatives(
     key = similarity
     if choice == "random":
         key = torch.rand(similarity.shape, generator=generator, device=similarity.device)
-    if choice == "semi-hard":
+    if choice == "semi_hard":
         least = similarity.masked_fill(~positive, torch.inf).amin(1, keepdim=True) if positive.size(1) else similarity
         below = allowed & (similarity < least - margin)
         allowed = torch.where(below.any(1, keepdim=True), below, allowed)

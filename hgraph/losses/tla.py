@@ -57,7 +57,7 @@ def tla_from_similarity(
         allowed: true where a label may be a negative; every label outside :math:`Y_i` by default.
         choice: which of these are negatives, see :func:`~hgraph.losses.negative_choice.choose_negatives`.
         num_negatives: how many, :math:`|Y_i|` by default.
-        margin: of the choice ``"semi-hard"``.
+        margin: of the choice ``"semi_hard"``.
         generator: of the choice ``"random"``.
 
     Shapes:
@@ -120,11 +120,11 @@ class TLALoss(Objective):
             `graph`; ``"mined"``: the ids in the input `mined`, without the document's own labels; or a function of
             labels and candidates that gives a boolean mask shaped like the labels.
         graph: the hierarchy.
-        choice: which of them are: ``"hardest"`` (default), ``"semi-hard"``, ``"random"`` or ``"all"``, see
+        choice: which of them are: ``"hardest"`` (default), ``"semi_hard"``, ``"random"`` or ``"all"``, see
             :func:`~hgraph.losses.negative_choice.choose_negatives`.
         num_negatives: how many, as many as the document has labels by default.
-        margin: of the choice ``"semi-hard"`` (default 0).
-        seed: of the choice ``"random"`` (default 0).
+        margin: of the choice ``"semi_hard"`` (default 0).
+        seed: of the choice ``"random"``; by default the numbers come from torch's own state, which checkpoints carry.
 
     Shapes:
         - labels and mask ``[B, L]``, text ``[B, D]``, label_vectors ``[L, D]``
@@ -151,7 +151,7 @@ class TLALoss(Objective):
         choice: Choice = "hardest",
         num_negatives: int | None = None,
         margin: float = 0.0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -206,12 +206,12 @@ class TLALoss(Objective):
             choice=self.choice,
             num_negatives=self.num_negatives,
             margin=self.margin,
-            generator=self._generator(similarity.device) if self.choice == "random" else None,
+            generator=None if self.seed is None else self._generator(similarity.device, self.seed),
         )
 
-    def _generator(self, device: torch.device) -> torch.Generator:
+    def _generator(self, device: torch.device, seed: int) -> torch.Generator:
         if device not in self._generators:
-            self._generators[device] = torch.Generator(device).manual_seed(self.seed)
+            self._generators[device] = torch.Generator(device).manual_seed(seed)
         return self._generators[device]
 
     def __repr__(self) -> str:

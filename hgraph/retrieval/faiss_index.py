@@ -2,6 +2,7 @@
 
 import logging
 import os
+from bisect import bisect_left
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _ROWS = 16_384  # rows scaled in float64 and added at a time
 _VECTORS = "vectors.faiss"
+_GROUPED = 1024  # queries from which on it pays to sort them
+_LANDMARKS = 64
 
 
 class FaissIndex:
@@ -129,7 +132,13 @@ class FaissIndex:
 
     def _search(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         kinds.set_refined(self.index, self.kind, self.refined, k)
-        scores, indices = self.index.search(rows, k)
+        if self.kind == "flat" or len(rows) < _GROUPED:
+            scores, indices = self.index.search(rows, k)
+        else:
+            # Queries that are alike meet the same vectors, which are then in the cache: a quarter less time.
+            order = _like_together(rows)
+            back = np.argsort(order)
+            scores, indices = (found[back] for found in self.index.search(rows[order], k))
         few = (indices < 0).any(1)  # the lists that were searched held less than k
         if few.any():
             scores[few], indices[few] = self._search_all(rows[few], k)
@@ -158,7 +167,7 @@ class FaissIndex:
         Args:
             queries: Like those that will be asked.
             k: Neighbours that will be asked for.
-            recall: Share of the k nearest that must be found.
+            recall: Share of the k nearest that must be found; of a sample, two standard errors more.
             sample: How many queries are tried.
             seed: Which of them.
 
@@ -172,7 +181,8 @@ class FaissIndex:
             return 1.0
         rows = as_vectors(queries, "queries", channels=self.channels)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:sample]
-        trial = _Trial(self, self._prepare(rows[order.to(rows.device)]), min(k, self.num_vectors), recall)
+        tried = self._prepare(rows[order.to(rows.device)])
+        trial = _Trial(self, tried, min(k, self.num_vectors), recall, is_sample=len(tried) < len(rows))
         self.effort, self.refined, found = trial.best()
         self._apply()
         if found < recall:
@@ -215,6 +225,12 @@ class FaissIndex:
         return f"{type(self).__name__}({size}, similarity={self.similarity!r}, kind={self.kind!r}{effort})"
 
 
+def _like_together(rows: np.ndarray) -> np.ndarray:
+    """An order of the rows in which neighbours are most similar to the same one of some of them."""
+    landmarks = rows[:: -(-len(rows) // _LANDMARKS)]
+    return np.argsort((rows @ landmarks.T).argmax(1), kind="stable")
+
+
 def _check_options(kind: str, effort: int | None, refined: int, device: str) -> None:
     for name, value, choices in (("kind", kind, get_args(Kind)), ("device", device, ("auto", "cpu", "gpu"))):
         if value not in choices:
@@ -237,34 +253,47 @@ def _use_gpu(faiss: ModuleType, device: str, kind: Kind) -> bool:
 class _Trial:
     """The search for the cheapest setting of an index that finds enough."""
 
-    def __init__(self, index: FaissIndex, rows: np.ndarray, k: int, recall: float) -> None:
-        self.index, self.rows, self.k, self.recall = index, rows, k, recall
+    def __init__(self, index: FaissIndex, rows: np.ndarray, k: int, recall: float, *, is_sample: bool) -> None:
+        self.index, self.rows, self.k, self.recall, self.is_sample = index, rows, k, recall, is_sample
         # Counted by score: of vectors that are equally near any will do.
         self.enough = index._search_all(rows, k)[0][:, -1:] - 1e-6
         self.efforts = kinds.efforts(index.kind, index.num_vectors, k)
+        self.found: dict[tuple[int, int], float] = {}
 
     def best(self) -> tuple[int, int, float]:
         """Effort, refinement, and the share found with them."""
-        best, most = None, (self.efforts[-1], self.index.refined, 0.0)
+        best = None
         for refined in self._refinements():
-            for effort in self.efforts:
-                if best is not None and self._cost(effort, refined) >= self._cost(*best[:2]):
-                    break
-                found = self._found(effort, refined)
-                most = max(most, (effort, refined, found), key=lambda setting: setting[2])
-                if found >= self.recall:
-                    best = effort, refined, found
-                    break
-        return best or most
+            limit = np.inf if best is None else self._cost(*best)
+            efforts = [effort for effort in self.efforts if self._cost(effort, refined) < limit]
+            effort = self._least(efforts, refined)
+            best = best if effort is None else (effort, refined)
+        most = max(self.found, key=self.found.__getitem__)
+        chosen = best or most
+        return *chosen, self.found[chosen]
+
+    def _least(self, efforts: list[int], refined: int) -> int | None:
+        """The least of rising efforts that finds enough, None where none does: by octaves, then within one."""
+        coarse = efforts[::-1][:: kinds.STEPS_AN_OCTAVE][::-1]
+        enough = next((effort for effort in coarse if self._finds_enough(effort, refined)), None)
+        if enough is None:
+            return None
+        below = coarse.index(enough)
+        fine = [effort for effort in efforts if (coarse[below - 1] if below else 0) < effort <= enough]
+        return fine[bisect_left(fine[:-1], True, key=lambda effort: self._finds_enough(effort, refined))]
 
     def _refinements(self) -> tuple[int, ...]:
         exact = self.index.kind == "hnsw" or self.index.on_gpu  # compares no codes
         return (self.index.refined,) if exact else kinds.REFINEMENTS
 
-    def _found(self, effort: int, refined: int) -> float:
+    def _finds_enough(self, effort: int, refined: int) -> bool:
         self.index.effort, self.index.refined = effort, refined
         self.index._apply()
-        return float((self.index._search(self.rows, self.k)[0] >= self.enough).mean())
+        shares = (self.index._search(self.rows, self.k)[0] >= self.enough).mean(1)
+        self.found[effort, refined] = float(shares.mean())
+        # The queries are a sample: what they find less two standard errors.
+        error = shares.std() / np.sqrt(len(shares)) if self.is_sample else 0.0
+        return bool(shares.mean() - 2 * error >= self.recall)
 
     def _cost(self, effort: int, refined: int) -> float:
         return kinds.cost(self.index.kind, self.index.num_vectors, self.index.channels, self.k, effort, refined)

@@ -1,7 +1,7 @@
 """Hard negative labels that follow the model as it trains."""
 
 import logging
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,6 +77,8 @@ class MiningCallback(TrainerCallback):
         """Mine, or take up what the checkpoint holds; from here on batches come with mined labels."""
         model = cast(AlignmentModel, kwargs["model"])
         self.dataset.numbered = True
+        if self._hook is not None:  # of a training that broke off
+            self._hook.remove()
         self._hook = model.register_forward_pre_hook(self._pass_on, with_kwargs=True)
         if self.resume_from is not None:
             self._take_up(self.resume_from / MINED_FILE)
@@ -157,8 +159,12 @@ class MiningCallback(TrainerCallback):
 
 
 @torch.no_grad()
-def encode(model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments) -> tuple[Tensor, Tensor]:
+def encode(
+    model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None = None
+) -> tuple[Tensor, Tensor]:
     """Vectors of all documents and all labels, by the model in evaluation mode; processes share the documents.
+
+    `args` say the precision and how many documents are encoded at once; without them float32 and 128.
 
     Returns:
         Text vectors [N, D] and label vectors [L, D], float32, on the CPU.
@@ -179,16 +185,17 @@ def encode(model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArgum
     return text, labels
 
 
-def _text_vectors(model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments) -> Tensor:
+def _text_vectors(model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None) -> Tensor:
     process, encoder = PartialState(), model.text_encoder
     # Texts of like lengths share a batch, and each process gets every so many of them.
     order = np.argsort(-encoder.lengths(dataset.features), kind="stable")
     mine = order[process.process_index :: process.num_processes]
     vectors = np.empty((len(mine), encoder.channels), dtype=np.float32)
-    for start in range(0, len(mine), args.eval_batch_size):
-        rows = mine[start : start + args.eval_batch_size]
+    size = 128 if args is None else args.eval_batch_size
+    for start in range(0, len(mine), size):
+        rows = mine[start : start + size]
         batch = encoder.collate([dataset.features[row] for row in rows.tolist()])
-        pooled = encoder(**{name: value.to(args.device) for name, value in batch.items()}).pooled
+        pooled = encoder(**{name: value.to(model.fusion.device) for name, value in batch.items()}).pooled
         vectors[start : start + len(rows)] = pooled.float().cpu().numpy()
     parts = gather_object([(mine, vectors)]) if process.num_processes > 1 else [(mine, vectors)]
     out = torch.empty(len(dataset), encoder.channels)
@@ -206,6 +213,8 @@ def _label_vectors(model: AlignmentModel) -> Tensor:
     return vectors.detach().float().cpu()
 
 
-def _autocast(args: TrainingArguments) -> AbstractContextManager[Any]:
+def _autocast(args: TrainingArguments | None) -> AbstractContextManager[Any]:
+    if args is None:
+        return nullcontext()
     dtype = torch.bfloat16 if args.bf16 else torch.float16
     return torch.autocast(args.device.type, dtype=dtype, enabled=bool(args.bf16 or args.fp16))

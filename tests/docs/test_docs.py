@@ -5,34 +5,33 @@ import re
 import shlex
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 
 from hgraph.cli.main import COMMANDS, cli
+from hgraph.recipes import label_encoder_options as labels
+from hgraph.recipes import objective_options as o
 from hgraph.recipes import recipe as r
 from hgraph.recipes import recipe_names
+from hgraph.recipes import scorer_options as sc
+from hgraph.recipes import text_encoder_options as e
+from hgraph.recipes import training_options as t
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = {
-    "Training": r.Training,
-    "bag": r.Bag,
-    "transformer": r.Transformer,
-    "learned": r.Learned,
-    "names": r.Names,
-    "features": r.Features,
-    "gat": r.GAT,
-    "graphormer": r.Graphormer,
-    "gptrans": r.GPTrans,
-    "tree_sweep": r.TreeSweep,
-    "linear": r.Linear,
-    "additive": r.Additive,
-    "dot": r.Dot,
-    "lexical": r.Lexical,
-    "bce": r.BCE,
-    "squared_hinge": r.SquaredHinge,
-    "zlpr": r.ZLPR,
-    "tla": r.TLA,
+    "Training": t.Training,
+    "levels": t.Levels,
+    "balanced": t.Balanced,
+    "stage": t.Stage,
+    "mining": t.Mining,
+    "neighbours": t.Neighbours,
+    **{member.name: member for member in get_args(e.TextEncoderOptions)},
+    **{member.name: member for member in get_args(labels.LabelEncoderOptions)},
+    **{member.name: member for member in get_args(sc.ScorerOptions)},
+    "lexical": e.Lexical,
+    **{member.name: member for member in get_args(o.ObjectiveOptions)},
 }
 PAGES = [
     "README.md",
@@ -65,13 +64,22 @@ def shown(default):
     return "null" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
 
 
+def default_of(field):
+    if field.default is not MISSING:
+        return shown(field.default)
+    if field.default_factory is MISSING:
+        return "required"
+    made = field.default_factory()
+    return "see above" if isinstance(made, t.Training) else shown(getattr(made, "name", made))
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_recipe_key_is_documented_with_its_default(section):
-    assert documented(section) == {field.name: shown(field.default) for field in fields(SECTIONS[section])}
+    assert documented(section) == {field.name: default_of(field) for field in fields(SECTIONS[section])}
 
 
 def test_the_default_rate_of_lexical_weights_is_that_of_the_docstring():
-    factor = re.search(r"([\d.]+) sqrt\(documents / ([\d,]+)\)", r.Training.__doc__)
+    factor = re.search(r"([\d.]+) sqrt\(documents / ([\d,]+)\)", t.Training.__doc__)
     assert f"{factor[1]} √(documents / {factor[2]})" in read("docs/recipes.md")
 
 

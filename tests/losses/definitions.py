@@ -164,7 +164,7 @@ def tla(
         if not positives:
             continue
         pool = [n for n in others if allowed is None or allowed(i, n)]
-        if choice == "semi-hard":
+        if choice == "semi_hard":
             least = min(s[i][column[p]].item() for p in positives)
             pool = [n for n in pool if s[i][column[n]].item() < least - margin] or pool
         pool.sort(key=lambda n: -s[i][column[n]].item())

@@ -56,10 +56,13 @@ def shortlist(labels, width, seed=0):
 @st.composite
 def batches(draw, max_labels=12):
     """A hierarchy, labels of documents (closed upwards or any), and a seed."""
-    seed = draw(st.integers(0, 10**6))
-    graph = random_graph(draw(st.integers(1, max_labels)), draw(st.integers(1, 3)), seed)
-    share = draw(st.sampled_from([0.0, 0.1, 0.3, 1.0]))
-    return graph, random_labels(graph, draw(st.integers(1, 4)), seed, share, draw(st.booleans())), seed
+    seed = draw(st.integers(0, 2**31))
+    size = draw(st.sampled_from([max_labels, max_labels - 3, max_labels // 2, 2, 1]))
+    graph = random_graph(size, draw(st.sampled_from([1, 3])), seed)
+    labels = random_labels(
+        graph, draw(st.sampled_from([4, 3, 1])), seed, draw(st.sampled_from([0.1, 0.3])), draw(st.booleans())
+    )
+    return graph, labels, seed
 
 
 def assert_same(value, expected, *inputs, rtol=1e-9, atol=1e-10):

@@ -128,10 +128,15 @@ def test_which_labels_are_negatives():
     for label, s in {"d": 0.5, "e": 0.9, "f": 0.8, "c": 0.1, "g": 0.2}.items():
         similarity[0, place[label]] = s
     positive = torch.tensor([[label in ("a", "b") for label in name]])
-    chosen = LorentzTLALoss(graph, 2).negatives(similarity, positive, ~positive)
+    loss = LorentzTLALoss(graph, 2)
+    chosen = loss.negatives(similarity, positive, ~positive)
     # g and c are the other labels of the levels of a and b; e is the nearest below b, and f below a, through c: e is
     # below a too, but through b.
     assert {name[j] for j in chosen[0].nonzero().flatten()} == {"g", "c", "e", "f"}
+    order = torch.tensor([[5, 2, 0, 6, 4, 1, 3]])
+    similarity, positive = similarity.gather(1, order), positive.gather(1, order)
+    short = loss.negatives(similarity, positive, ~positive, order)
+    assert {name[j] for j in order[short]} == {"g", "c", "e", "f"}
 
 
 def test_scales_start_at_the_root_of_the_width_and_are_learned():

@@ -48,6 +48,16 @@ def test_other_labels_of_the_document_are_never_pushed_away():
     assert toward[0] == 0  # nothing is wrong on the first level
 
 
+def test_a_label_without_a_wrong_one_on_its_level_makes_no_triplet():
+    graph = LabelGraph.from_edges([("a", "b"), ("a", "c")])
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    text, labels = torch.tensor([[1.0, 0.0]] * 2), torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    # One triplet: b, at cosine 0, against c, at cosine 1.
+    assert LevelMarginLoss(graph, margin=0.5)(labels=labels, text=text, label_vectors=vectors) == 1.5
+    assert LevelMarginLoss(graph, margin=0.5, levels=[2])(labels=labels, text=text, label_vectors=vectors) == 1.5
+    assert LevelMarginLoss(graph, margin=0.5, levels=[1])(labels=labels, text=text, label_vectors=vectors) == 0
+
+
 def test_each_document_stands_alone_in_a_sum():
     graph = random_graph(12, seed=3)
     labels, text, vectors = random_labels(graph, 4, 2), random_scores((4, 5)), random_scores((12, 5), 1)

@@ -51,7 +51,7 @@ def relation(kind, nodes, labels, mask, columns):
 @settings(deadline=None, max_examples=60)
 @given(
     batches(),
-    st.sampled_from(["hardest", "semi-hard", "all"]),
+    st.sampled_from(["hardest", "semi_hard", "all"]),
     st.sampled_from([None, 1, 3]),
     st.sampled_from([0.0, 0.5]),
     st.booleans(),
@@ -193,9 +193,9 @@ def test_random_negatives_are_seeded_allowed_and_not_the_hardest():
 def test_semi_hard_falls_back_to_the_hardest():
     similarity = torch.tensor([[0.1, 0.5, 0.9], [0.8, 0.7, 0.9]])
     positive = torch.tensor([[True, False, False], [True, False, False]])
-    chosen = choose_negatives(similarity, positive, ~positive, choice="semi-hard")
+    chosen = choose_negatives(similarity, positive, ~positive, choice="semi_hard")
     assert chosen.tolist() == [[False, False, True], [False, True, False]]
-    wider = choose_negatives(similarity, positive, ~positive, choice="semi-hard", margin=0.2)
+    wider = choose_negatives(similarity, positive, ~positive, choice="semi_hard", margin=0.2)
     assert wider.tolist() == [[False, False, True], [False, False, True]]
 
 
@@ -208,7 +208,7 @@ def test_each_document_stands_alone():
     torch.testing.assert_close(loss(labels=labels, text=text, label_vectors=vectors), sum(alone) / 4)
 
 
-@pytest.mark.parametrize("choice", ["hardest", "semi-hard", "random", "all"])
+@pytest.mark.parametrize("choice", ["hardest", "semi_hard", "random", "all"])
 @pytest.mark.parametrize("similarity", ["cosine", "dot", "lorentz"])
 def test_extremes_are_finite(choice, similarity):
     for batch, share in ((0, 0.5), (3, 0.0), (3, 1.0), (3, 0.3)):
@@ -250,7 +250,7 @@ def test_wrong_input_is_named():
         (lambda: TLALoss(similarity="euclid"), "'similarity' must be one of cosine, dot, lorentz, or a function"),
         (lambda: TLALoss(negatives="sibling"), "'graph' must be the hierarchy of the labels where negatives is"),
         (lambda: TLALoss(negatives="other", graph=graph), "'negatives' must be one of all, .*, mined, or a function"),
-        (lambda: TLALoss(choice="best"), "'choice' must be one of hardest, semi-hard, random, all, but got 'best'"),
+        (lambda: TLALoss(choice="best"), "'choice' must be one of hardest, semi_hard, random, all, but got 'best'"),
         (lambda: TLALoss(num_negatives=0), "'num_negatives' must be at least 1, or None, but got 0"),
         (lambda: TLALoss(margin=-1.0), "'margin' must be at least 0"),
     ]:

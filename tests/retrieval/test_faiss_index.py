@@ -70,7 +70,9 @@ def test_more_effort_finds_more_and_tuning_takes_no_more_than_needed(kind, caplo
     low = index.tune(QUERIES, K, recall=0.6), index.effort
     high = index.tune(QUERIES, K, recall=0.99), index.effort
     assert low[0] >= 0.6 and high[0] >= 0.99
-    assert low[1] < high[1]
+    assert low[1] <= high[1]
+    if kind == "ivf":  # the graph finds all of these with its least effort
+        assert low[1] < high[1]
     with caplog.at_level(logging.WARNING, logger="hgraph.retrieval"):
         index.tune(np.random.default_rng(0).standard_normal((30, D)), 2, recall=1.0)
     assert index.effort <= (faiss_kinds.num_lists(N) if kind == "ivf" else N)
@@ -84,10 +86,9 @@ def test_a_share_that_cannot_be_reached_is_said(caplog, monkeypatch):
         found = index.tune(QUERIES, K, recall=1.0)
     assert found < 1
     assert f"finds {found:.3f} of the {K} nearest, less than the 1.000 asked for" in caplog.text
-    assert found == max(
-        (index.search(QUERIES, K)[0].numpy() >= true_neighbours("cosine")[0][:, -1:] - 1e-5).mean()
-        for index in (FaissIndex(VECTORS, similarity="cosine", kind="ivf", effort=e, refined=1) for e in (8, 64, 256))
-    )
+    most = FaissIndex(VECTORS, similarity="cosine", kind="ivf", effort=faiss_kinds.num_lists(N), refined=1)
+    reached = (most.search(QUERIES, K)[0].numpy() >= true_neighbours("cosine")[0][:, -1:] - 1e-6).mean()
+    assert found == pytest.approx(reached, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])
@@ -192,6 +193,15 @@ def test_what_is_no_index_is_refused(content, tmp_path):
         load_index(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_many_queries_are_answered_in_their_order(kind, monkeypatch):
+    index, many = FaissIndex(VECTORS, kind=kind, effort=20), clustered(1500, 3)
+    scores, indices = index.search(many, K)
+    for rows in (slice(0, 7), slice(1400, 1500)):
+        assert torch.equal(index.search(many[rows], K)[1], indices[rows])
+        torch.testing.assert_close(index.search(many[rows], K)[0], scores[rows])
+
+
 def test_the_size_chooses_the_kind(monkeypatch):
     assert FaissIndex(VECTORS).kind == "flat"
     monkeypatch.setattr(faiss_kinds, "FLAT_LIMIT", N - 1)
@@ -199,7 +209,7 @@ def test_the_size_chooses_the_kind(monkeypatch):
     assert build_index(VECTORS, kind="hnsw").kind == "hnsw"
     for kind in ("hnsw", "ivf", "auto"):
         assert FaissIndex(VECTORS[: faiss_kinds.SMALLEST - 1], kind=kind).kind == "flat"
-    assert [faiss_kinds.num_lists(n) for n in (1_000, 20_001, 100_000, 1_000_000)] == [128, 512, 1024, 4096]
+    assert [faiss_kinds.num_lists(n) for n in (1_000, 20_001, 100_000, 1_000_000)] == [256, 1024, 2048, 8192]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 17, 97, 130])
