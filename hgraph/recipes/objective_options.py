@@ -181,7 +181,7 @@ class NTXent:
 class PathRegularisation:
     """A price for labels that are more probable than their parents."""
 
-    name: Literal["path"] = "path"
+    name: Literal["path_regularisation"] = "path_regularisation"
     weight: float = 1.0
     power: Literal[1, 2] = 1
 
@@ -198,7 +198,7 @@ class MaxConstraint:
 class RecursiveRegularisation:
     """Weights of a label close to those of its parents."""
 
-    name: Literal["recursive"] = "recursive"
+    name: Literal["recursive_regularisation"] = "recursive_regularisation"
     weight: float = 1.0
 
 

@@ -108,7 +108,9 @@ class Recipe:
             if isinstance(objective, HiLeCon) and not isinstance(self.scorer, LabelAttention):
                 raise ConfigError("the objective 'hilecon' needs the scorer 'label_attention'.")
             if isinstance(objective, RecursiveRegularisation) and self.scorer is None:
-                raise ConfigError("the objective 'recursive' compares weights of a 'scorer', found none.")
+                raise ConfigError(
+                    "the objective 'recursive_regularisation' compares weights of a 'scorer', found none."
+                )
             if isinstance(objective, TLA) and objective.negatives == "mined" and self.mining is None:
                 raise ConfigError("the objective 'tla' with negatives 'mined' needs 'mining', found none.")
         has = {"lexical": self.lexical, "dense": self.scorer, "sum": True}

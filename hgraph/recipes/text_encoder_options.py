@@ -62,7 +62,7 @@ class Frozen:
     normalize: bool = True
     channels: int | None = None
     dropout: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     cache: bool = True
 
     def __post_init__(self) -> None:

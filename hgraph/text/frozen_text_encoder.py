@@ -22,7 +22,7 @@ from hgraph.text.vector_head import VectorHead
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 BLOCK = 20_000
 """Texts that are prepared and sorted by length together."""
 
@@ -40,7 +40,8 @@ class FrozenTextEncoder(TextEncoder):
         channels: Width of a trained head (linear map, LayerNorm, GELU); None passes the vectors on as they are.
         dropout: On the result.
         normalize: Scale the vectors of the encoder to length 1.
-        precision: `"bfloat16"` computes the encoder in mixed precision.
+        precision: `"bfloat16"` computes the encoder in mixed precision; `"auto"` does so where the processor has
+            instructions for it, which is nearly twice as fast.
         batch_size: Texts encoded at once.
         shard_size: Texts in one file of the cache; what was encoded since the last file is lost with a killed run.
 
@@ -83,7 +84,7 @@ class FrozenTextEncoder(TextEncoder):
         self.channels = encoder.channels if channels is None else channels
         self.dropout = nn.Dropout(dropout)
         self.normalize = normalize
-        self.precision = precision
+        self.precision: Precision = _resolved() if precision == "auto" else precision
         self.batch_size = batch_size
         self.shard_size = shard_size
 
@@ -217,3 +218,11 @@ class FrozenTextEncoder(TextEncoder):
                 "Use EmbeddingCache(dtype='float32') or precision 'float32'; a model that gives NaN is damaged."
             )
         return vectors
+
+
+def _resolved() -> Precision:
+    """The faster precision of this machine: bfloat16 where there are instructions for it."""
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return "bfloat16" if any(getattr(torch.cpu, check, bool)() for check in checks) else "float32"

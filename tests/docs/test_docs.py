@@ -36,6 +36,7 @@ SECTIONS = {
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/alignment.md",
     "docs/editing.md",
     "docs/formats.md",
     "docs/hierarchy.md",
@@ -146,6 +147,14 @@ def test_examples_of_the_documentation_run(page):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     failed, run = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=flags)
     assert run > 5 and not failed
+
+
+def test_python_of_the_alignment_page_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", read("docs/alignment.md"), re.M | re.S)
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) >= 3 and names["scores"].shape == (4, 5) and names["mined"].ids.shape == (4, 2)
 
 
 def test_python_of_the_label_encoder_page_runs():

@@ -144,12 +144,14 @@ class Relations:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), options(), st.booleans(), st.integers(1, 30))
-def test_labels_against_loops(seed, o, descendants, block):
+@given(st.integers(0, 10_000), options(), st.booleans(), st.integers(1, 30), st.none() | st.integers(1, 4))
+def test_labels_against_loops(seed, o, descendants, block, first):
     graph, labels, text, vectors = random_case(seed)
     miner = HardNegativeMiner(graph=graph, similarity="dot", index=EXACT, exclude_descendants=descendants, **o)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hgraph.retrieval.rows.BLOCK_ENTRIES", 8 * block)  # several blocks
+        if first is not None:  # several searches, each deeper
+            patch.setattr(mining_pass.MiningPass, "_first_depth", lambda self, rows: first)
         mined = miner.mine_labels(text, vectors, labels)
     assert mined.ids.dtype == np.int32 and mined.similarity.dtype == np.float32
     naive = Naive(graph, labels)
@@ -262,14 +264,15 @@ def test_many_siblings_are_drawn(monkeypatch):
         assert len(set(ids)) == 8 and "a0" not in ids
 
 
+@pytest.mark.parametrize("margin", [None, 0.5])
 @pytest.mark.parametrize("backend", ["exact", "faiss"])
-def test_cosine_and_the_summary_against_loops(backend, caplog):
+def test_cosine_and_the_summary_against_loops(backend, margin, caplog):
     if backend == "faiss":
         pytest.importorskip("faiss")
     graph, labels, _, _ = random_case(5, 200, 60)
     rng = np.random.default_rng(0)
     text, vectors = rng.standard_normal((200, 6)) + 0.5, rng.standard_normal((60, 6)) + 0.5
-    miner = HardNegativeMiner(graph=graph, num_negatives=3, relative_margin=0.5, index={"backend": backend})
+    miner = HardNegativeMiner(graph=graph, num_negatives=3, relative_margin=margin, index={"backend": backend})
     with caplog.at_level(logging.INFO, logger="hgraph.retrieval"):
         mined = miner.mine_labels(text, vectors, labels)
     scores = (text / np.linalg.norm(text, axis=1)[:, None]) @ (vectors / np.linalg.norm(vectors, axis=1)[:, None]).T
@@ -290,7 +293,9 @@ def test_cosine_and_the_summary_against_loops(backend, caplog):
         siblings += sum(c in around for c in found)
         short += len(found) < 3
         np.testing.assert_allclose(mined.similarity[i, : len(found)], scores[i, found], rtol=1e-5, atol=1e-6)
-    assert 0 < documents < 200 and 0 < short < documents  # nothing below is trivially so
+    # Nothing below is trivially so.
+    assert 0 < documents < 200
+    assert 0 < short < documents if margin else 0 < above_mean < above_least < len(negative)
     assert (summary.documents, summary.unlabelled, summary.asked) == (documents, 200 - documents, 3)
     assert summary.mined == len(negative)
     for spread, values in ((summary.positives, positive), (summary.negatives, negative)):

@@ -271,7 +271,8 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(run, toy_graph, s
         assert torch.equal(one, other)
 
 
-def test_the_ids_are_there_before_the_checkpoint_can_be_read(run, monkeypatch, tmp_path):
+@pytest.mark.parametrize("save", [3, 100])  # in an epoch, and at its end alone
+def test_the_ids_are_there_before_the_checkpoint_can_be_read(run, monkeypatch, tmp_path, save):
     """A checkpoint counts as whole once its trainer_state.json is; a crash right after that must not lose the ids."""
     original = HierarchicalTrainer._save_checkpoint
 
@@ -280,7 +281,7 @@ def test_the_ids_are_there_before_the_checkpoint_can_be_read(run, monkeypatch, t
         raise Stop
 
     monkeypatch.setattr(HierarchicalTrainer, "_save_checkpoint", crash)
-    run(crash=99)
+    run(crash=99, save=save)
     assert (last_checkpoint(tmp_path / "run") / MINED_FILE).exists()
 
 
