@@ -78,6 +78,16 @@ def configurations() -> list[tuple[str, str, str]]:
     return rows
 
 
+def tiers() -> list[list[tuple[str, str, str]]]:
+    """The rows in two parts; what is asked most often is run first."""
+    later_objectives = (
+        "squared hinge", "class-balanced bce", "bce + recursive", "bce + instance contrast", "asymmetric"
+    )  # fmt: skip
+    late = [row for row in configurations() if row[1] in later_objectives or row[2] in STRATEGIES[::2]]
+    late += [row for row in configurations() if row[0] == "gptrans" or row[:2] == ("gat", "zlpr")]
+    return [[row for row in configurations() if row not in late], late]
+
+
 def run(job: dict[str, Any]) -> dict[str, Any]:
     """One training; figures of the test documents."""
     import torch
@@ -149,9 +159,10 @@ def main() -> None:
             "encoder": arguments.encoder,
             "documents": arguments.documents,
         }
+        for rows in tiers()
         for seed in range(arguments.seeds)
         for name, folder in (item.split("=", 1) for item in arguments.data)
-        for row in configurations()
+        for row in rows
         if (name, row, seed) not in done
     ]
     with ProcessPoolExecutor(arguments.jobs) as pool:

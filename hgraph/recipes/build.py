@@ -112,6 +112,7 @@ def _text_encoder(config: TextEncoderOptions, texts: Sequence[Text]) -> TextEnco
             channels=config.channels,
             dropout=config.dropout,
             normalize=config.normalize,
+            center=config.center,
             precision=config.precision,
         )
     names = list(dict.fromkeys(name for text in texts if not isinstance(text, str) for name in text))

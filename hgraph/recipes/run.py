@@ -220,7 +220,9 @@ def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[Alignmen
     if recipe.training.prior_bias:
         # Half a document more on either side: no label is impossible or certain. Label documents do not count.
         model.init_bias(torch.from_numpy((counts + 0.5) / (len(corpus) + 1)).float())
-    return model, AlignmentDataset(encoder.prepare(texts), labels)
+    items = encoder.prepare(texts)
+    encoder.adapt(items)
+    return model, AlignmentDataset(items, labels)
 
 
 def corpus_texts(recipe: Recipe, corpus: Corpus) -> Sequence[Text]:

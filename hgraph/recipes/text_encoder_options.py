@@ -60,6 +60,7 @@ class Frozen:
     pooling: Pooling = "mean"
     max_length: int = 256
     normalize: bool = True
+    center: bool = True
     channels: int | None = None
     dropout: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

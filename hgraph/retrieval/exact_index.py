@@ -30,7 +30,7 @@ class ExactIndex:
         vectors: What is searched, NumPy array or torch tensor; copied. The search runs on the device of the tensor.
         similarity: `"dot"` (default) or `"cosine"`. The cosine of a zero vector is 0.
         chunk: How many queries and how many vectors are compared at a time: no block of scores exceeds its square.
-        precision: In what products are summed. `"float32"` takes about half the time of `"float64"` (default), but
+        precision: In what products are summed. `"float32"` takes a third of the time of `"float64"` (default), but
             scores then depend on the blocks in their last digits, and nearly equal ones may come in another order.
 
     Shapes:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from bisect import bisect_left
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -14,6 +13,7 @@ from torch import Tensor
 from hgraph.errors import ConfigError
 from hgraph.retrieval import faiss_kinds as kinds
 from hgraph.retrieval.checks import as_vectors, check_k, check_similarity
+from hgraph.retrieval.effort_trial import EffortTrial
 from hgraph.retrieval.faiss_kinds import Kind
 from hgraph.retrieval.functional import unit_rows
 from hgraph.retrieval.index_files import read_options, save_index
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _ROWS = 16_384  # rows scaled in float64 and added at a time
 _VECTORS = "vectors.faiss"
 _GROUPED = 1024  # queries from which on it pays to sort them
-_LANDMARKS = 64
+_LANDMARKS = 256
 
 
 class FaissIndex:
@@ -83,9 +83,7 @@ class FaissIndex:
         self.similarity: Similarity = similarity
         self.kind: Kind = kinds.resolve_kind(kind, self.num_vectors, on_gpu=self.on_gpu)
         self.index = self._fill(faiss, vectors, seed)
-        self.effort = self._default_effort() if effort is None else effort
-        self.refined = refined
-        self._apply()
+        self.set_effort(self._default_effort() if effort is None else effort, refined)
 
     def _fill(self, faiss: ModuleType, vectors: Tensor, seed: int) -> Any:
         if self.kind == "flat":
@@ -115,8 +113,10 @@ class FaissIndex:
             return kinds.HNSW_SEARCH
         return 1 if self.kind == "flat" else max(kinds.num_lists(self.num_vectors) // kinds.PROBED, 1)
 
-    def _apply(self) -> None:
-        kinds.set_effort(require_faiss("FaissIndex"), self.index, self.kind, self.effort)
+    def set_effort(self, effort: int, refined: int = kinds.REFINED) -> None:
+        """Lists or nodes that a query visits, and how many times more vectors than asked are compared exactly."""
+        self.effort, self.refined = effort, refined
+        kinds.set_effort(require_faiss("FaissIndex"), self.index, self.kind, effort)
 
     def search(self, queries: Any, k: int) -> tuple[Tensor, Tensor]:
         """Scores and indices of the k most similar vectors of each query, best first, on the device of the queries."""
@@ -127,10 +127,11 @@ class FaissIndex:
         if k == 0 or len(queries) == 0:
             empty = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
             return empty.float(), empty
-        scores, indices = self._search(self._prepare(queries), k)
+        scores, indices = self.search_rows(self._prepare(queries), k)
         return torch.from_numpy(scores).to(queries.device), torch.from_numpy(indices).to(queries.device)
 
-    def _search(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search_rows(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`search` for rows as FAISS takes them, of length one for the cosine."""
         kinds.set_refined(self.index, self.kind, self.refined, k)
         if self.kind == "flat" or len(rows) < _GROUPED:
             scores, indices = self.index.search(rows, k)
@@ -141,11 +142,11 @@ class FaissIndex:
             scores, indices = (found[back] for found in self.index.search(rows[order], k))
         few = (indices < 0).any(1)  # the lists that were searched held less than k
         if few.any():
-            scores[few], indices[few] = self._search_all(rows[few], k)
+            scores[few], indices[few] = self.search_all(rows[few], k)
         return scores, indices
 
-    def _search_all(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The exact neighbours."""
+    def search_all(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The exact neighbours of such rows."""
         faiss = require_faiss("FaissIndex")
         if self.kind == "hnsw":
             return faiss.downcast_index(self.index.storage).search(rows, k)
@@ -154,7 +155,7 @@ class FaissIndex:
         if self.kind == "ivf":
             kinds.set_effort(faiss, self.index, self.kind, self.index.nlist)
         found = self.index.search(rows, k)
-        self._apply()
+        kinds.set_effort(faiss, self.index, self.kind, self.effort)
         return found
 
     def tune(self, queries: Any, k: int, *, recall: float = 0.98, sample: int = 512, seed: int = 0) -> float:
@@ -182,9 +183,9 @@ class FaissIndex:
         rows = as_vectors(queries, "queries", channels=self.channels)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:sample]
         tried = self._prepare(rows[order.to(rows.device)])
-        trial = _Trial(self, tried, min(k, self.num_vectors), recall, is_sample=len(tried) < len(rows))
-        self.effort, self.refined, found = trial.best()
-        self._apply()
+        trial = EffortTrial(self, tried, min(k, self.num_vectors), recall, is_sample=len(tried) < len(rows))
+        effort, refined, found = trial.best()
+        self.set_effort(effort, refined)
         if found < recall:
             logger.warning("%r finds %.3f of the %d nearest, less than the %.3f asked for.", self, found, k, recall)
         return found
@@ -208,8 +209,7 @@ class FaissIndex:
         index.index = faiss.read_index(str(Path(path) / _VECTORS), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
         index.num_vectors, index.channels = options["num_vectors"], options["channels"]
         index.similarity, index.kind, index.on_gpu = options["similarity"], options["kind"], False
-        index.effort, index.refined = options["effort"], options["refined"]
-        index._apply()
+        index.set_effort(options["effort"], options["refined"])
         return index
 
     def _prepare(self, rows: Tensor) -> np.ndarray:
@@ -248,52 +248,3 @@ def _use_gpu(faiss: ModuleType, device: str, kind: Kind) -> bool:
     if device == "gpu" and kind == "hnsw":
         raise ConfigError("'kind' must be 'flat' or 'ivf' on a GPU, but got 'hnsw', which FAISS has on the CPU alone.")
     return bool(gpus) and device != "cpu" and kind != "hnsw"
-
-
-class _Trial:
-    """The search for the cheapest setting of an index that finds enough."""
-
-    def __init__(self, index: FaissIndex, rows: np.ndarray, k: int, recall: float, *, is_sample: bool) -> None:
-        self.index, self.rows, self.k, self.recall, self.is_sample = index, rows, k, recall, is_sample
-        # Counted by score: of vectors that are equally near any will do.
-        self.enough = index._search_all(rows, k)[0][:, -1:] - 1e-6
-        self.efforts = kinds.efforts(index.kind, index.num_vectors, k)
-        self.found: dict[tuple[int, int], float] = {}
-
-    def best(self) -> tuple[int, int, float]:
-        """Effort, refinement, and the share found with them."""
-        best = None
-        for refined in self._refinements():
-            limit = np.inf if best is None else self._cost(*best)
-            efforts = [effort for effort in self.efforts if self._cost(effort, refined) < limit]
-            effort = self._least(efforts, refined)
-            best = best if effort is None else (effort, refined)
-        most = max(self.found, key=self.found.__getitem__)
-        chosen = best or most
-        return *chosen, self.found[chosen]
-
-    def _least(self, efforts: list[int], refined: int) -> int | None:
-        """The least of rising efforts that finds enough, None where none does: by octaves, then within one."""
-        coarse = efforts[::-1][:: kinds.STEPS_AN_OCTAVE][::-1]
-        enough = next((effort for effort in coarse if self._finds_enough(effort, refined)), None)
-        if enough is None:
-            return None
-        below = coarse.index(enough)
-        fine = [effort for effort in efforts if (coarse[below - 1] if below else 0) < effort <= enough]
-        return fine[bisect_left(fine[:-1], True, key=lambda effort: self._finds_enough(effort, refined))]
-
-    def _refinements(self) -> tuple[int, ...]:
-        exact = self.index.kind == "hnsw" or self.index.on_gpu  # compares no codes
-        return (self.index.refined,) if exact else kinds.REFINEMENTS
-
-    def _finds_enough(self, effort: int, refined: int) -> bool:
-        self.index.effort, self.index.refined = effort, refined
-        self.index._apply()
-        shares = (self.index._search(self.rows, self.k)[0] >= self.enough).mean(1)
-        self.found[effort, refined] = float(shares.mean())
-        # The queries are a sample: what they find less two standard errors.
-        error = shares.std() / np.sqrt(len(shares)) if self.is_sample else 0.0
-        return bool(shares.mean() - 2 * error >= self.recall)
-
-    def _cost(self, effort: int, refined: int) -> float:
-        return kinds.cost(self.index.kind, self.index.num_vectors, self.index.channels, self.k, effort, refined)

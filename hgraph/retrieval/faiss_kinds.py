@@ -11,12 +11,12 @@ from torch import Tensor
 Kind = Literal["flat", "hnsw", "ivf", "auto"]
 
 FLAT_LIMIT = 20_000
-"""Up to so many vectors `"auto"` compares with all of them: 2 cores do 5,000 queries a second or more."""
+"""Up to so many vectors `"auto"` compares with all of them: a core answers 5,000 queries a second."""
 SMALLEST = 1_000
 """Fewer vectors are compared with all of them in every kind: too few to train on, and nothing to gain."""
 
 HNSW_LINKS = 32
-"""Links of a node on the lowest level. Of MiniLM vectors 16 find 2 % fewer of the nearest 50 for the same effort."""
+"""Links of a node on the lowest level. At the same effort 16 find 1 to 2 % fewer of the nearest 50 (MiniLM)."""
 HNSW_BUILD = 80
 """Nodes kept while a new one looks for its links."""
 HNSW_SEARCH = 256

@@ -37,7 +37,7 @@ def exact_top_k(
     The order of summation, and with it the block size and the rest of the batch, is thereby lost in the rounding, and
     equal vectors tie. Score and index are ranked as one integer, because `topk` alone breaks ties arbitrarily.
 
-    In float32 the products take half the time, and the order of summation shows in the last digits. A block is then
+    In float32 all takes about a third of the time, and the order of summation shows in the last digits. A block is then
     narrowed to its best k by `topk` on the scores, several times faster than on integers; what ties with the k-th of a
     block may be lost to a vector of a larger index, all else is ranked as before.
 

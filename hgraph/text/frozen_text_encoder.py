@@ -40,6 +40,8 @@ class FrozenTextEncoder(TextEncoder):
         channels: Width of a trained head (linear map, LayerNorm, GELU); None passes the vectors on as they are.
         dropout: On the result.
         normalize: Scale the vectors of the encoder to length 1.
+        center: Take away the mean vector of the training texts first, which :meth:`adapt` finds. What all vectors have
+            in common says nothing about a label, but makes plain SGD unstable.
         precision: `"bfloat16"` computes the encoder in mixed precision; `"auto"` does so where the processor has
             instructions for it, which is nearly twice as fast.
         batch_size: Texts encoded at once.
@@ -57,6 +59,7 @@ class FrozenTextEncoder(TextEncoder):
     """
 
     pads = False
+    mean: Tensor | None
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class FrozenTextEncoder(TextEncoder):
         channels: int | None = None,
         dropout: float = 0.0,
         normalize: bool = False,
+        center: bool = False,
         precision: Precision = "float32",
         batch_size: int = 64,
         shard_size: int = 2048,
@@ -84,6 +88,8 @@ class FrozenTextEncoder(TextEncoder):
         self.channels = encoder.channels if channels is None else channels
         self.dropout = nn.Dropout(dropout)
         self.normalize = normalize
+        self.center = center
+        self.register_buffer("mean", torch.zeros(encoder.channels) if center else None)
         self.precision: Precision = _resolved() if precision == "auto" else precision
         self.batch_size = batch_size
         self.shard_size = shard_size
@@ -101,6 +107,15 @@ class FrozenTextEncoder(TextEncoder):
         different = [plain[row] for row in first.tolist()]
         vectors = self._encode_all(different) if self.cache is None else self._encode_cached(different)
         return VectorRows(vectors[back])
+
+    def adapt(self, items: Sequence[np.ndarray]) -> None:
+        """Take the mean of the vectors of `items` for the mean that is taken away from all."""
+        if self.mean is not None and len(items):
+            total = np.zeros(self.encoder.channels)
+            for start in range(0, len(items), BLOCK):
+                rows = [items[row] for row in range(start, min(start + BLOCK, len(items)))]
+                total += stack_vectors(rows, self.encoder.channels).sum(0, dtype=np.float64)
+            self.mean.copy_(torch.from_numpy(total / len(items)))
 
     def lengths(self, items: Sequence[Any]) -> np.ndarray:
         """1 for every item: what was slow is done."""
@@ -127,6 +142,7 @@ class FrozenTextEncoder(TextEncoder):
             channels=None if self.head is None else self.channels,
             dropout=self.dropout.p,
             normalize=self.normalize,
+            center=self.center,
             precision=self.precision,
             batch_size=self.batch_size,
         )
@@ -142,6 +158,8 @@ class FrozenTextEncoder(TextEncoder):
         return {**self.encoder.settings(), "precision": self.precision}
 
     def _project(self, vectors: Tensor) -> Tensor:
+        if self.mean is not None:
+            vectors = vectors - self.mean
         if self.normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors if self.head is None else self.head(vectors)

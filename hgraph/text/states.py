@@ -75,6 +75,9 @@ class TextEncoder(nn.Module):
         """How much work each item is, int64 [len(items)]; batches of like lengths are cheaper."""
         return np.fromiter((len(item) for item in items), dtype=np.int64, count=len(items))
 
+    def adapt(self, items: Sequence[Any]) -> None:
+        """Look at the items of the training texts once, before training; nothing to do for most encoders."""
+
     def collate(self, items: Sequence[Any]) -> dict[str, Tensor]:
         """Tensors of one batch of items; the arguments of :meth:`forward`."""
         raise NotImplementedError

@@ -59,6 +59,11 @@ class WideDeepTextEncoder(TextEncoder):
         """Items of both encoders, in pairs."""
         return PairedRows(self.wide.prepare(texts), self.deep.prepare(texts))
 
+    def adapt(self, items: Sequence[tuple[Any, Any]]) -> None:
+        """Both encoders look at their items."""
+        self.wide.adapt([wide for wide, _ in items])
+        self.deep.adapt([deep for _, deep in items])
+
     def lengths(self, items: Sequence[tuple[Any, Any]]) -> np.ndarray:
         """Lengths for the deep encoder, which is the slow one."""
         return self.deep.lengths(items.second if isinstance(items, PairedRows) else [deep for _, deep in items])

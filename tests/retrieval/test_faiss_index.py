@@ -236,7 +236,9 @@ def test_strongest_directions():
     lengths = (
         (uneven @ faiss_kinds.strongest_directions(torch.from_numpy(uneven), 32, 0).double().numpy().T) ** 2
     ).sum(0)
-    assert lengths.max() / lengths.sum() < 0.3 < (uneven**2).sum(0).max() / (uneven**2).sum()  # turned, it is shared
+    assert (
+        lengths.max() / lengths.sum() < 0.5 < 0.8 < (uneven**2).sum(0).max() / (uneven**2).sum()
+    )  # turned, it is shared
     padded = faiss_kinds.strongest_directions(torch.from_numpy(rows[:, :3]), 4, 0)
     assert padded.shape == (4, 3) and padded[3].eq(0).all()
 
