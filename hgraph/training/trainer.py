@@ -29,8 +29,6 @@ from hgraph.training.optimizer import HeadOptimizer, build_optimizer
 
 logger = logging.getLogger(__name__)
 
-FUSION_SHARES = (0.5, 1.0, 2.0)
-
 
 class HierarchicalTrainer(Trainer):
     """Trains an :class:`hgraph.models.AlignmentModel`.
@@ -208,8 +206,8 @@ class HierarchicalTrainer(Trainer):
     def fit_fusion(self, dataset: AlignmentDataset) -> None:
         """Weigh the scores of the trained model against each other on `dataset`; training documents are remembered.
 
-        Scores that were trained as a sum stay one. The likelihood decides about the weights; whether what did not take
-        part in training takes part in predictions, half, whole or twice its weight, is decided by F1.
+        Scores that were trained as a sum stay one. The likelihood decides about the weights, F1 whether they are better
+        than the scores that took part in training, alone.
         """
         model = cast(AlignmentModel, self.accelerator.unwrap_model(self.model))
         if model.neighbour_scorer is not None:
@@ -218,9 +216,7 @@ class HierarchicalTrainer(Trainer):
         # All processes do the same: the weights must not differ between them.
         before = model.fusion.clone()
         fitted = fit_model_fusion(model, self._loader(dataset), self.graph.num_labels)
-        tried = [before]
-        for share in FUSION_SHARES:
-            tried.append(torch.where(before > 0, fitted, share * fitted))
+        tried = [before, fitted]
         values = []
         for fusion in tried:
             model.fusion.copy_(fusion)
