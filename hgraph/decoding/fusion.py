@@ -24,9 +24,9 @@ def fit_fusion(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float
         DataError: Wrong shapes, or scores that are not finite.
 
     Example:
-        >>> z = np.array([[2.0, -2.0, 1.0, -1.0, -2.0], [0.3, 0.1, -0.2, 0.4, 0.0]])
-        >>> weights, shift = fit_fusion(z, np.array([1, 0, 1, 1, 0]))
-        >>> bool(weights[0] > weights[1] >= 0)
+        >>> good, poor = [2.0, -2.0, 1.0, -1.0, -2.0, 1.0], [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]
+        >>> weights, shift = fit_fusion(np.array([good, poor]), np.array([1, 0, 1, 1, 0, 0]))
+        >>> bool(weights[0] > 0 and weights[1] >= 0)
         True
     """
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64)

@@ -207,7 +207,7 @@ def test_vectors_too_large_for_half_precision(make, tmp_path):
 
 def test_arguments_that_make_no_sense(make):
     for options, message in (
-        ({"precision": "float16"}, "'precision' must be one of float32, bfloat16, but got 'float16'"),
+        ({"precision": "float16"}, "'precision' must be one of auto, float32, bfloat16, but got 'float16'"),
         ({"batch_size": 0}, "'batch_size' must be at least 1, but got 0"),
         ({"shard_size": -1}, "'shard_size' must be at least 1, but got -1"),
         ({"channels": 0}, "'channels' of a head must be at least 1"),
