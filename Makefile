@@ -53,6 +53,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/graph.py --json benchmarks/results/graph.json
 	$(BIN)/python benchmarks/new_labels.py --json benchmarks/results/new_labels.json
 	$(BIN)/python benchmarks/label_encoders.py --json benchmarks/results/label_encoders.json
+	$(BIN)/python benchmarks/alignment/losses.py --json benchmarks/results/alignment_losses.json
+	$(BIN)/python benchmarks/alignment/inference.py --json benchmarks/results/inference.json
+	$(BIN)/python benchmarks/alignment/mining.py --json benchmarks/results/mining.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,6 +22,7 @@ from hgraph.retrieval.vector_index import Similarity
 
 logger = logging.getLogger(__name__)
 
+_QUERIES = 32_768  # queries searched at a time
 _ROWS = 16_384  # rows scaled in float64 and added at a time
 _VECTORS = "vectors.faiss"
 _GROUPED = 1024  # queries from which on it pays to sort them
@@ -127,8 +128,10 @@ class FaissIndex:
         if k == 0 or len(queries) == 0:
             empty = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
             return empty.float(), empty
-        scores, indices = self.search_rows(self._prepare(queries), k)
-        return torch.from_numpy(scores).to(queries.device), torch.from_numpy(indices).to(queries.device)
+        # In blocks, because FAISS keeps several times k candidates of every query that it is given at once.
+        found = [self.search_rows(self._prepare(block), k) for block in queries.split(_QUERIES)]
+        scores, indices = (torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True))
+        return scores.to(queries.device), indices.to(queries.device)
 
     def search_rows(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """:meth:`search` for rows as FAISS takes them, of length one for the cosine."""

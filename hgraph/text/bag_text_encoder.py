@@ -71,7 +71,7 @@ class BagTextEncoder(TextEncoder):
         self.sparse = sparse
         self.num_features = features.num_features
         self.register_buffer("idf", torch.from_numpy(features.idf))
-        self.embedding = nn.EmbeddingBag(self.num_features, channels, mode="sum") if channels else None
+        self.embedding = nn.EmbeddingBag(self.num_features, channels, mode="sum", sparse=sparse) if channels else None
         self.norm = nn.LayerNorm(channels) if channels else None
         self.log_scale = nn.Parameter(torch.zeros(self.num_features, 1)) if weighting == "learned" else None
         self.dropout = nn.Dropout(dropout)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer, SparseAdam
 
 from hgraph.scoring import LexicalScorer
+from hgraph.text import BagTextEncoder
 
 HeadOptimizer = Literal["adamw", "sgd"]
 
@@ -137,5 +138,10 @@ def _encoder_parameters(model: nn.Module) -> set[int]:
 def _sparse_tables(model: nn.Module) -> dict[int, Tensor]:
     """Trained tables whose gradients are sparse, by id."""
     kinds = (nn.Embedding, nn.EmbeddingBag)
-    tables = [module.weight for module in model.modules() if isinstance(module, kinds) and module.sparse]
+    tables: list[Tensor] = []
+    for module in model.modules():
+        if isinstance(module, kinds) and module.sparse:
+            tables.append(module.weight)
+        if isinstance(module, BagTextEncoder) and module.sparse and module.log_scale is not None:
+            tables.append(module.log_scale)
     return {id(table): table for table in tables if table.requires_grad}

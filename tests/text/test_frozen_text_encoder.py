@@ -77,6 +77,21 @@ def test_each_text_passes_once(make, tmp_path):
     assert sum(passes) == 10
 
 
+def test_the_mean_of_the_training_texts_is_taken_away(make):
+    plain, _ = make()
+    centered, _ = make(center=True, normalize=True)
+    raw = vectors_of(plain, MANY).astype(np.float64)
+    items = centered.prepare(MANY)
+    centered.adapt(items)
+    expected = raw - raw.mean(0)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    pooled = centered(**centered.collate([items[row] for row in range(len(MANY))])).pooled
+    np.testing.assert_allclose(pooled.detach().numpy(), expected, atol=1e-5)
+    other, _ = make(center=True, normalize=True)
+    other.load_state_dict(centered.state_dict())
+    torch.testing.assert_close(other.mean, centered.mean, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("options", "same"),
     [

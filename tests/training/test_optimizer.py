@@ -9,8 +9,8 @@ from torch.optim import SGD, AdamW
 
 from hgraph.models import AlignmentModel
 from hgraph.nn import NameLabelEncoder
-from hgraph.scoring import DotScorer, LexicalScorer
-from hgraph.text import BagTextEncoder
+from hgraph.scoring import DotScorer, LexicalScorer, LinearScorer
+from hgraph.text import BagTextEncoder, FieldTextEncoder, TransformerTextEncoder
 from hgraph.training.optimizer import ChainedOptimizer, build_optimizer
 
 TEXTS = ["red apples", "green apples eat", "blue pears fall", "ripe pears"]
@@ -180,3 +180,50 @@ def test_closure_zero_grad_and_repr():
     optimizer.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
     assert "ChainedOptimizer" in repr(optimizer)
+
+
+def test_plain_sgd_of_the_head_is_its_definition():
+    """Beside a lexical scorer, a linear one on the vectors is trained as it is; its bias at a tenth of the rate."""
+    torch.manual_seed(0)
+    encoder = BagTextEncoder.fit(TEXTS, channels=6, dropout=0.0)
+    model = AlignmentModel(
+        text_encoder=encoder,
+        num_labels=3,
+        scorer=LinearScorer(3, 6),
+        lexical_scorer=LexicalScorer(encoder.num_features, 3),
+    ).double()
+    encoder.requires_grad_(False)
+    optimizer = build_optimizer(model, **RATES, head_optimizer="sgd")
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    backward(model)
+    gradients = {name: value.grad.to_dense() for name, value in model.named_parameters() if value.grad is not None}
+    optimizer.step()
+    rates = {"scorer.weight": 3e-2, "scorer.bias": 3e-3, "lexical_scorer.weight": 4.0, "lexical_scorer.bias": 0.4}
+    assert gradients.keys() == rates.keys()
+    for name, value in model.named_parameters():
+        expected = before[name] - rates[name] * gradients[name] if name in rates else before[name]
+        torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("weighting", ["tfidf", "learned"])
+def test_tables_with_sparse_gradients_train(weighting):
+    torch.manual_seed(0)
+    encoder = BagTextEncoder.fit(TEXTS, channels=6, dropout=0.0, sparse=True, weighting=weighting)
+    model = AlignmentModel(text_encoder=encoder, num_labels=3, scorer=LinearScorer(3, 6))
+    optimizer = build_optimizer(model, **RATES)
+    losses = steps(model, optimizer, 30)
+    assert losses[-1] < 0.5 * losses[0]
+    state = optimizer.state_dict()
+    again = build_optimizer(model, **RATES)
+    again.load_state_dict(state)
+    assert steps(model, again, 2)[-1] < losses[0]
+
+
+def test_what_stands_beside_a_transformer_takes_the_rate_of_the_head(tiny_bert, tiny_tokenizer):
+    inner = TransformerTextEncoder(tiny_bert(), tiny_tokenizer(32))
+    model = AlignmentModel(text_encoder=FieldTextEncoder(inner, ["a", "b"]), num_labels=3, scorer=LinearScorer(3, 16))
+    rates = rate_of(build_optimizer(model, **RATES))
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            expected = 1e-2 if name.startswith("text_encoder.encoder.model.") else 3e-2
+            assert rates[id(parameter)][0] == expected, name
