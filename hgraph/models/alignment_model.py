@@ -97,7 +97,7 @@ class AlignmentModel(nn.Module):
         if label_encoder is not None and label_names is not None:
             for name, value in text_encoder.collate(text_encoder.prepare(label_names)).items():
                 # They follow from the taxonomy, so checkpoints leave them out.
-                self.register_buffer(f"label_{name}", value, persistent=False)
+                self.register_buffer(f"label_text_{name}", value, persistent=False)
                 self._label_batch_names.append(name)
 
     def label_vectors(self, labels: Tensor | None = None, mined: Tensor | None = None) -> Tensor | None:
@@ -108,7 +108,7 @@ class AlignmentModel(nn.Module):
         """
         if self.label_encoder is None:
             return None
-        batch = {name: getattr(self, f"label_{name}") for name in self._label_batch_names}
+        batch = {name: getattr(self, f"label_text_{name}") for name in self._label_batch_names}
         features = self.text_encoder.embed(batch) if batch else None
         if labels is None or not self.training or not isinstance(self.label_encoder, CachedLabelEncoder):
             return self.label_encoder(features)

@@ -101,7 +101,8 @@ def _text_encoder(config: TextEncoderOptions, texts: Sequence[Text]) -> TextEnco
             gradient_checkpointing=config.gradient_checkpointing,
             lora=LoRAOptions(rank=config.lora_rank) if config.lora_rank else None,
         )
-        return ChunkedTextEncoder(encoder, windows=config.windows) if config.windows > 1 else encoder
+        overlap = min(32, config.max_length // 4)
+        return ChunkedTextEncoder(encoder, windows=config.windows, overlap=overlap) if config.windows > 1 else encoder
     if isinstance(config, Frozen):
         inner = TransformerTextEncoder.from_pretrained(
             config.model, pooling=config.pooling, max_length=config.max_length, dropout=0.0

@@ -40,6 +40,31 @@ def test_every_scorer_trains_and_predicts_from_its_folder(base, toy_graph, toy_c
     np.testing.assert_allclose(scores.toarray(), run.evaluation.scores.toarray(), atol=1e-5)
 
 
+@pytest.mark.parametrize("encoder", ["frozen", "frozen with n-grams", "fields", "fields of n-grams", "bag", "windows"])
+def test_every_text_encoder_reads_texts_and_label_names(
+    base, toy_graph, toy_corpora, tmp_path, bert_folder, monkeypatch, encoder
+):
+    monkeypatch.setenv("HGRAPH_CACHE", str(tmp_path / "cache"))
+    frozen = f"{{name: frozen, model: {bert_folder}, max_length: 32, channels: 8}}"
+    settings = {
+        "frozen": [f"text_encoder={frozen}"],
+        "frozen with n-grams": [f"text_encoder={frozen}", "lexical={}"],
+        "fields": [f"text_encoder={{name: fields, heads: 2, encoder: {{name: transformer, model: {bert_folder}}}}}"],
+        "fields of n-grams": ["text_encoder={name: fields, heads: 2, encoder: {name: bag, channels: 8}}"],
+        "bag": ["text_encoder={name: bag, channels: 8, buckets: 512, weighting: learned}"],
+        "windows": ["text_encoder.max_length=8", "text_encoder.windows=3"],
+    }[encoder]
+    recipe = base.override([*settings, "learning_rate=0.01"])
+    run = train(recipe, toy_graph, toy_corpora["train"], toy_corpora["val"], tmp_path / "run")
+    predictor = Predictor(run.folder)
+    texts = toy_corpora["val"].field_texts if predictor.saved.reads_fields else toy_corpora["val"].texts
+    scores = predictor.scores(texts).toarray()
+    tolerance = (
+        0.05 if "frozen" in encoder else 1e-5
+    )  # vectors are kept in half precision, n-grams without small weights
+    np.testing.assert_allclose(scores, run.evaluation.scores.toarray(), atol=tolerance)
+
+
 @pytest.mark.parametrize("objective", names(ObjectiveOptions))
 def test_every_objective_trains(base, toy_graph, toy_corpora, objective):
     option = next(o for o in get_args(ObjectiveOptions) if o.name == objective)
