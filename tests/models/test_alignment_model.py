@@ -147,7 +147,7 @@ def test_names_of_labels_reach_the_embedding_of_the_text_encoder(make, text, tab
 def test_checkpoints_leave_the_names_out(make, text):
     model = make(text)
     names = {name for name, _ in model.named_buffers() if name.startswith("label_") and "." not in name}
-    assert names == {f"label_{name}" for name in batch_of(model)}
+    assert names == {f"label_text_{name}" for name in batch_of(model)}
     assert not names & set(model.state_dict())
     again = make(text, label_names=list(GRAPH.name))
     again.load_state_dict(model.state_dict())
