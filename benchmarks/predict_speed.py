@@ -28,10 +28,12 @@ from hgraph.recipes.build import build_model
 from hgraph.text import TransformerTextEncoder
 
 WORDS = [f"word{i}" for i in range(2000)]
+SIZES = {"mini": (6, 384, 1536), "base": (12, 768, 3072)}
+"""Layers, width and inner width of MiniLM and of a base-size encoder, both with 12 heads."""
 
 
-def random_encoder(folder: Path) -> str:
-    """A MiniLM-sized BERT with random weights and a word-level tokenizer, saved in `folder`."""
+def random_encoder(folder: Path, size: str = "mini") -> str:
+    """A BERT with random weights and a word-level tokenizer, saved in `folder`."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
@@ -43,9 +45,11 @@ def random_encoder(folder: Path) -> str:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     ).save_pretrained(folder)
+    layers, width, inner = SIZES[size]
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
-    )
+        vocab_size=len(vocabulary), hidden_size=width, num_hidden_layers=layers, num_attention_heads=12,
+        intermediate_size=inner,
+    )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     return str(folder)
 

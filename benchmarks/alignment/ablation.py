@@ -27,7 +27,7 @@ label_encoder: {label_encoder}
 scorer: {{name: {scorer}}}
 objectives: {objectives}
 {mining}
-training: {{epochs: 5, batch_size: 32, learning_rate: 0.004, metric: mean_f1, early_stopping: 0}}
+training: {{epochs: 10, batch_size: 64, learning_rate: 0.003, metric: mean_f1, early_stopping: 0}}
 """
 BCE = "{name: bce, reduction: sum}"
 MINED = "mining: {{negatives: 16, every_epochs: 2, strategy: {strategy}}}"

@@ -2,10 +2,10 @@
 
     python benchmarks/alignment/inference.py --json benchmarks/results/inference.json
 
-The encoder has MiniLM's size (6 layers, 384 wide) and random weights: speed does not depend on what weights are. Each
-scorer is frozen, written as it is in a model folder (kind, configuration, safetensors), read back, and run behind the
-same encoder. The encoder alone and the whole model run in turns on the same batches; the ratio is the median over all
-turns. Tokenising is left out on both sides.
+The encoder has MiniLM's size (6 layers, 384 wide), or that of BERT-base with `--size base` (12 layers, 768 wide), and
+random weights: speed does not depend on what weights are. Each scorer is frozen, written as it is in a model folder
+(kind, configuration, safetensors), read back, and run behind the same encoder. The encoder alone and the whole model
+run in turns on the same batches; the ratio is the median over all turns. Tokenising is left out on both sides.
 
 Memory is the most that tensors take while a batch is scored, text encoder excluded. The budget of a scorer bounds what
 pairs of documents and labels take of it: no more than the peak without the keys and values of tokens, `pairs`, which
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from peak_memory import peak_tensor_bytes
-from predict_speed import WORDS, random_encoder
+from predict_speed import SIZES, WORDS, random_encoder
 
 from hgraph.models import FrozenModel
 from hgraph.scoring import (
@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--size", choices=SIZES, default="mini", help="of the encoder")
     parser.add_argument("--scorers", nargs="+", choices=SCORERS, default=list(SCORERS))
     parser.add_argument("--no-training", action="store_true", help="leave the training step out")
     parser.add_argument("--json", type=Path)
@@ -145,7 +146,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, options.tokens - 2)) for _ in range(options.batch * options.batches)]
     with tempfile.TemporaryDirectory() as folder:
-        encoder = TransformerTextEncoder.from_pretrained(random_encoder(Path(folder)), max_length=options.tokens).eval()
+        encoder = TransformerTextEncoder.from_pretrained(
+            random_encoder(Path(folder), options.size), max_length=options.tokens
+        ).eval()
     items = encoder.prepare(texts)
     batches = [encoder.collate(items[at : at + options.batch]) for at in range(0, len(items), options.batch)]
     labels = torch.randn(options.labels, encoder.channels)
@@ -161,7 +164,7 @@ def main() -> None:
             flush=True,
         )
     result = {
-        "labels": options.labels, "tokens": options.tokens, "batch": options.batch, "threads": options.threads,
+        **{name: getattr(options, name) for name in ("size", "labels", "tokens", "batch", "threads")},
         "scorers": rows,
         "fast_enough": {row["scorer"]: row["ratio"] >= 0.9 for row in rows if row["scorer"] in FAST},
         "within_budget": all(row["pair_bytes"] <= row["memory_budget"] for row in rows if row["memory_budget"]),
