@@ -28,6 +28,7 @@ from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel, FrozenModel
+from hgraph.recipes.build import build_link
 from hgraph.recipes.recipe import Recipe
 from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import LexicalScorer
@@ -139,7 +140,7 @@ def load_model(folder: str | Path) -> SavedModel:
             f"expected {config['taxonomy']['fingerprint']}). Put the original file back."
         )
     try:
-        model = _restore(folder, config, recipe, graph.num_labels, state)
+        model = _restore(folder, config, recipe, graph, state)
     except DAMAGE as error:
         raise _damaged(folder, error) from None
     return SavedModel(model.eval().requires_grad_(False), graph, thresholds, recipe, config, metrics)
@@ -161,7 +162,7 @@ def load_training_state(folder: str | Path) -> dict[str, Tensor]:
 
 
 def _restore(
-    folder: Path, config: dict[str, Any], recipe: Recipe, num_labels: int, state: dict[str, Tensor]
+    folder: Path, config: dict[str, Any], recipe: Recipe, graph: LabelGraph, state: dict[str, Tensor]
 ) -> FrozenModel:
     """The model with its weights."""
     encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
@@ -173,13 +174,14 @@ def _restore(
     neighbours = None
     if recipe.neighbours is not None:
         options = recipe.neighbours
-        neighbours = NeighbourScorer(encoder.channels, num_labels, k=options.k, temperature=options.temperature)
+        neighbours = NeighbourScorer(encoder.channels, graph.num_labels, k=options.k, temperature=options.temperature)
     model = FrozenModel(
         text_encoder=encoder,
-        num_labels=num_labels,
+        num_labels=graph.num_labels,
         scorer=scorer,
         lexical_scorer=lexical,
         neighbour_scorer=neighbours,
+        link=build_link(recipe, graph),
     )
     model.load_state_dict(state, assign=True)
     return model

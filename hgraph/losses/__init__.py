@@ -2,6 +2,7 @@
 
 from hgraph.losses.asymmetric import AsymmetricLoss, FocalLoss, asymmetric
 from hgraph.losses.bce import BCELoss, binary_cross_entropy
+from hgraph.losses.branches import BranchLoss
 from hgraph.losses.class_balanced import ClassBalancedBCELoss, class_balanced_weights
 from hgraph.losses.conditional import ConditionalLoss
 from hgraph.losses.conditional_probabilities import ConditionalProbabilities, conditional_log_probabilities
@@ -25,6 +26,7 @@ from hgraph.losses.zlpr import ZLPRLoss, zlpr
 __all__ = [
     "AsymmetricLoss",
     "BCELoss",
+    "BranchLoss",
     "ClassBalancedBCELoss",
     "ConditionalLoss",
     "ConditionalProbabilities",

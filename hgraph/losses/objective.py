@@ -16,6 +16,7 @@ INPUTS = {
     "label_vectors": "label vectors, [L, D]",
     "label_text": "what a document says about each label, [B, L, D], or [B, S, D] with `label_slots`",
     "label_slots": "the labels of `label_text`, [B, S], long, -1 where there is none",
+    "branches": "further scores of the same pairs, of parts of the model or of other views, [R, B, L]",
     "views": "further vectors of the same documents, [B, V, D]",
     "label_weights": "the weights that a scorer has for each label, [L, D]",
     "mined": "mined hard negative labels, [B, N], long, -1 where there is none",

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.losses import BCELoss, ObjectiveList
-from hgraph.models.frozen_model import PARTS, FrozenModel, Part, score_parts, sum_parts
+from hgraph.models.frozen_model import PARTS, FrozenModel, Part, score_parts, scorer_input, sum_parts
+from hgraph.models.views import DropoutView, View, stack_branches
 from hgraph.nn import CachedLabelEncoder, LabelEncoder
 from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import LexicalScorer, Scorer
@@ -34,6 +35,10 @@ class AlignmentModel(nn.Module):
         neighbour_scorer: Scores from the labels of similar training documents. It has no part in training:
             :meth:`remember` fills it, and its weight is fitted on validation documents.
         objectives: What is minimised; by default BCE, summed over labels.
+        view: How the second view of a document comes about, for objectives that read `views` or `branches`; by default
+            another draw of dropout.
+        link: What makes log-odds of scores in predictions, where a score alone is not one
+            (:class:`hgraph.models.ConditionalLink`); objectives judge the scores without it.
         label_samples: With a :class:`hgraph.nn.CachedLabelEncoder`, a training step computes the labels of its
             documents, mined negatives and so many drawn at random; the rest come from memory (default 1024).
 
@@ -65,6 +70,8 @@ class AlignmentModel(nn.Module):
         lexical_scorer: LexicalScorer | None = None,
         neighbour_scorer: NeighbourScorer | None = None,
         objectives: ObjectiveList | None = None,
+        view: View | None = None,
+        link: nn.Module | None = None,
         label_samples: int = 1024,
     ) -> None:
         super().__init__()
@@ -87,6 +94,8 @@ class AlignmentModel(nn.Module):
         self.label_encoder = label_encoder
         self.lexical_scorer = lexical_scorer
         self.neighbour_scorer = neighbour_scorer
+        self.view = view
+        self.link = link
         self.register_buffer("fusion", torch.ones(len(PARTS)))
         self.active: frozenset[Part] = frozenset({"dense", "lexical"})
         self.label_samples = label_samples
@@ -125,11 +134,14 @@ class AlignmentModel(nn.Module):
         states = self.text_encoder(**text)
         vectors = self.label_vectors(labels, mined)
         if labels is None:
-            return {"logits": self.score(states, vectors)}
+            logits = self.score(states, vectors)
+            return {"logits": logits if self.link is None else self.link(logits)}
         uses = self.objectives.uses
-        scores = None
-        if "scores" in uses:
-            scores = sum_parts(self.parts(states, vectors, self.active), torch.ones_like(self.fusion))
+        scores, branches = self._training_scores(states, vectors)
+        view = self._view(text, states, vectors, labels)
+        if view is not None and "branches" in uses and self.scorer is not None and self.view is not None:
+            again, mask = scorer_input(self.scorer, view)
+            branches = stack_branches(branches, self.scorer(again, vectors, mask=mask).unsqueeze(0))
         label_text, label_slots = self._label_text(states, vectors, labels)
         loss, values = self.objectives(
             scores=scores,
@@ -138,13 +150,36 @@ class AlignmentModel(nn.Module):
             label_vectors=vectors,
             label_text=label_text,
             label_slots=label_slots,
-            # Dropout makes another view of the same documents.
-            views=self.text_encoder(**text).pooled.unsqueeze(1) if "views" in self.objectives.needs else None,
+            branches=branches,
+            views=None if view is None else view.pooled.unsqueeze(1),
             label_weights=self._label_weights(vectors) if "label_weights" in uses else None,
             mined=mined if "mined" in uses else None,
         )
         output = {"loss": loss, "objectives": values}
         return output if scores is None else {**output, "logits": scores}
+
+    def _training_scores(self, states: TextStates, vectors: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """The scores that objectives judge, [B, L], and those of the branches of the scorer, [R, B, L]."""
+        uses, ones = self.objectives.uses, torch.ones_like(self.fusion)
+        if "branches" in uses and self.scorer is not None and self.scorer.has_branches and "dense" in self.active:
+            text, mask = scorer_input(self.scorer, states)
+            dense, branches = self.scorer.forward_branches(text, vectors, mask=mask)
+            others = self.active - {"dense"}
+            rest = self.parts(states, vectors, others) if "lexical" in others and self.lexical_scorer else {}
+            return sum_parts({"dense": dense, **rest}, ones), branches
+        if "scores" not in uses:
+            return None, None
+        return sum_parts(self.parts(states, vectors, self.active), ones), None
+
+    def _view(
+        self, text: Mapping[str, Tensor], states: TextStates, vectors: Tensor | None, labels: Tensor
+    ) -> TextStates | None:
+        """Another view of the documents, where an objective asks for one."""
+        asked = "views" in self.objectives.needs or (self.view is not None and "branches" in self.objectives.uses)
+        if not asked:
+            return None
+        view = DropoutView() if self.view is None else self.view
+        return view(self.text_encoder, text, states, vectors, labels)
 
     def parts(self, states: TextStates, label_vectors: Tensor | None, active: frozenset[Part]) -> dict[Part, Tensor]:
         """The scores [B, L] of the parts named by `active`, before they are added up."""
@@ -209,6 +244,7 @@ class AlignmentModel(nn.Module):
             scorer=scorer,
             lexical_scorer=self.lexical_scorer,
             neighbour_scorer=self.neighbour_scorer,
+            link=self.link,
         )
         frozen.fusion = self.fusion
         return frozen.eval()

@@ -25,6 +25,7 @@ class FrozenModel(nn.Module):
         scorer: What `Scorer.freeze` returned, or None.
         lexical_scorer: Scores from sparse features, or None.
         neighbour_scorer: Scores from the labels of similar training documents, or None.
+        link: What makes log-odds of the sum of scores, or None where it is log-odds already.
 
     Attributes:
         fusion: float32 [3], how much the dense, the lexical and the neighbours' score count.
@@ -46,6 +47,7 @@ class FrozenModel(nn.Module):
         scorer: nn.Module | None,
         lexical_scorer: LexicalScorer | None,
         neighbour_scorer: NeighbourScorer | None = None,
+        link: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.text_encoder = text_encoder
@@ -53,12 +55,15 @@ class FrozenModel(nn.Module):
         self.scorer = scorer
         self.lexical_scorer = lexical_scorer
         self.neighbour_scorer = neighbour_scorer
+        self.link = link
         self.register_buffer("fusion", torch.ones(len(PARTS)))
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     def forward(self, text: Mapping[str, Tensor]) -> Tensor:
         """Scores of all labels, calibrated log-odds."""
         scores = sum_parts(self.parts(text), self.fusion)
+        if self.link is not None:
+            scores = self.link(scores)
         return torch.addcmul(self.calibration[1], scores, self.calibration[0])
 
     def parts(self, text: Mapping[str, Tensor]) -> dict[Part, Tensor]:
@@ -87,12 +92,9 @@ def score_parts(
         ConfigError: No scorer at all, or one whose features the text encoder does not give.
     """
     parts: dict[Part, Tensor] = {}
-    if scorer is not None and getattr(scorer, "reads_tokens", False):
-        if states.tokens is None:
-            raise ConfigError(f"{type(scorer).__name__} reads token states, which the text encoder does not give.")
-        parts["dense"] = scorer(states.tokens, label_vectors, candidates, mask=states.mask)
-    elif scorer is not None:
-        parts["dense"] = scorer(states.pooled, label_vectors, candidates)
+    if scorer is not None:
+        text, mask = scorer_input(scorer, states)
+        parts["dense"] = scorer(text, label_vectors, candidates, mask=mask)
     if lexical_scorer is not None:
         sparse = states.sparse
         if sparse is None:
@@ -103,6 +105,23 @@ def score_parts(
     if not parts:
         raise ConfigError("a model needs a 'scorer', a 'lexical_scorer' or both; found neither.")
     return parts
+
+
+def scorer_input(scorer: nn.Module, states: TextStates) -> tuple[Tensor, Tensor | None]:
+    """What `scorer` reads of the documents, and the mask that belongs to it.
+
+    Raises:
+        ConfigError: It reads what the text encoder does not give.
+    """
+    if getattr(scorer, "reads_tokens", False):
+        if states.tokens is None:
+            raise ConfigError(f"{type(scorer).__name__} reads token states, which the text encoder does not give.")
+        return states.tokens, states.mask
+    if not getattr(scorer, "reads_fields", False):
+        return states.pooled, None
+    if states.fields is None:
+        return states.pooled.unsqueeze(1), None
+    return states.fields, states.field_mask
 
 
 def sum_parts(parts: Mapping[Part, Tensor], fusion: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from hgraph.graph import LabelGraph
 from hgraph.losses import (
     AsymmetricLoss,
     BCELoss,
+    BranchLoss,
     ClassBalancedBCELoss,
+    ConditionalLoss,
     HiLeConLoss,
     HMCLLoss,
     InstanceContrastLoss,
@@ -30,7 +32,7 @@ from hgraph.losses import (
     TLALoss,
     ZLPRLoss,
 )
-from hgraph.models import AlignmentModel
+from hgraph.models import AlignmentModel, ConditionalLink, DropoutView, View
 from hgraph.nn import (
     CachedLabelEncoder,
     FeatureLabelEncoder,
@@ -155,8 +157,8 @@ def build_model(
     return AlignmentModel(
         text_encoder=text_encoder,
         num_labels=num_labels,
-        scorer=_scorer(recipe.scorer, num_labels, channels, counts),
-        label_encoder=_label_encoder(config, graph, channels),
+        scorer=_scorer(recipe.published(recipe.scorer), num_labels, channels, counts),
+        label_encoder=_label_encoder(recipe.published(config), graph, channels),
         label_names=None if config is None or isinstance(config, labels.Learned) else label_texts(graph, config.text),
         lexical_scorer=(
             LexicalScorer(text_encoder.num_features, num_labels, max_weights=recipe.lexical.max_weights)
@@ -168,7 +170,9 @@ def build_model(
             if neighbours is not None
             else None
         ),
-        objectives=build_objectives(recipe.objectives, graph, channels, counts),
+        objectives=build_objectives(recipe.all_stages()[-1].objectives, graph, channels, counts),
+        view=_view(recipe),
+        link=build_link(recipe, graph),
         label_samples=getattr(config, "samples", 0),
     )
 
@@ -178,6 +182,15 @@ def build_objectives(
 ) -> ObjectiveList:
     """The weighted sum of the objectives that `options` name."""
     return ObjectiveList([(option.weight, _objective(option, graph, channels, support)) for option in options])
+
+
+def build_link(recipe: r.Recipe, graph: LabelGraph) -> nn.Module | None:
+    """What makes log-odds of the scores that `recipe` trains, or None where they are log-odds."""
+    return None if recipe.conditional is None else ConditionalLink(graph, kind=recipe.conditional.kind)
+
+
+def _view(recipe: r.Recipe) -> View | None:
+    return None if recipe.view is None else DropoutView()
 
 
 def _label_encoder(config: LabelEncoderOptions | None, graph: LabelGraph, channels: int) -> LabelEncoder | None:
@@ -262,6 +275,8 @@ def _objective(config: o.ObjectiveOptions, graph: LabelGraph, channels: int, sup
         return LorentzTLALoss(graph, channels, **options)
     if isinstance(config, o.TLA):
         return TLALoss(graph=graph, **options)
+    if isinstance(config, o.BranchBCE):
+        return BranchLoss(BCELoss(**options))
     if isinstance(config, o.HMCL):
         weights = SupportWeights(graph, support) if options.pop("support_weighted") else None
         return HMCLLoss(graph, negative_weights=weights, **options)
@@ -282,6 +297,7 @@ _OBJECTIVES: dict[type, Callable[..., Objective]] = {
     o.PathRegularisation: PathRegularisation,
     o.MaxConstraint: MaxConstraintLoss,
     o.RecursiveRegularisation: RecursiveRegularisation,
+    o.Conditional: ConditionalLoss,
 }
 
 

@@ -202,6 +202,24 @@ class RecursiveRegularisation:
     weight: float = 1.0
 
 
+@dataclass(frozen=True)
+class BranchBCE:
+    """Binary cross-entropy of what a model scores beside its final scores: parts of a scorer, and a view."""
+
+    name: Literal["branch_bce"] = "branch_bce"
+    weight: float = 1.0
+    reduction: Reduction = "mean"
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Cross-entropy of a label given its parents; predictions are products down the hierarchy."""
+
+    name: Literal["conditional"] = "conditional"
+    weight: float = 1.0
+    kind: Literal["sigmoid", "softmax"] = "sigmoid"
+
+
 ObjectiveOptions = (
     BCE
     | ClassBalancedBCE
@@ -219,8 +237,18 @@ ObjectiveOptions = (
     | PathRegularisation
     | MaxConstraint
     | RecursiveRegularisation
+    | BranchBCE
+    | Conditional
 )
 LABEL_VECTOR_OBJECTIVES = (TLA, LevelMargin, LorentzTLA)
 """Those that compare document vectors with label vectors."""
-ON_GRAPH = (LevelMargin, HiLeCon, InstanceContrast, PathRegularisation, MaxConstraint, RecursiveRegularisation)
+ON_GRAPH = (
+    LevelMargin,
+    HiLeCon,
+    InstanceContrast,
+    PathRegularisation,
+    MaxConstraint,
+    RecursiveRegularisation,
+    Conditional,
+)
 """Those that are made on a hierarchy."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hgraph.recipes.objective_options import (
     BCE,
     LABEL_VECTOR_OBJECTIVES,
     TLA,
+    Conditional,
     HiLeCon,
     ObjectiveOptions,
     RecursiveRegularisation,
@@ -31,6 +32,7 @@ from hgraph.recipes.training_options import (
     Training,
     check_stage,
 )
+from hgraph.recipes.view_options import ViewOptions
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Recipe:
         scorer: Text x label -> score; None scores by lexical features alone.
         lexical: Lexical scorer beside it, or None.
         neighbours: Scores from the labels of similar training documents beside them, or None.
+        view: How the second view of a document comes about, for objectives that contrast views or learn from both;
+            None is another draw of dropout.
+        faithful: Whether parts take the form in which they were published, mistakes included, where that differs.
         fuse: Whether the weights of the scores are fitted on validation documents; else each counts once.
         stages: Training that comes first, one stage after the other.
         objectives: What is minimised.
@@ -61,6 +66,8 @@ class Recipe:
     scorer: ScorerOptions | None = field(default_factory=Linear)
     lexical: Lexical | None = None
     neighbours: Neighbours | None = None
+    view: ViewOptions | None = None
+    faithful: bool = False
     fuse: bool = False
     stages: list[Stage] = field(default_factory=list)
     objectives: list[ObjectiveOptions] = field(default_factory=lambda: [BCE(reduction="sum")])
@@ -83,6 +90,8 @@ class Recipe:
                 f"'{self.text_encoder.name}'."
             )
         self._check_neighbours()
+        if self.fuse and self.conditional is not None:
+            raise ConfigError("'fuse' weighs log-odds, and the scores of the objective 'conditional' are none.")
         names = [stage.name for stage in self.stages]
         for name in names:
             if names.count(name) > 1:
@@ -123,10 +132,21 @@ class Recipe:
             if part == "text_encoder" and isinstance(self.text_encoder, Frozen) and not self.text_encoder.channels:
                 raise ConfigError("'parts' names 'text_encoder', but a frozen one without 'channels' is not trained.")
 
+    @property
+    def conditional(self) -> Conditional | None:
+        """The objective that makes scores conditional on parents, or None."""
+        return next((objective for objective in self.objectives if isinstance(objective, Conditional)), None)
+
     def all_stages(self) -> list[Stage]:
         """The stages in the order they are trained; the last one is the recipe's own training."""
         last = Stage("main", self.objectives, parts=self.parts, scores=self.scores, training=self.training)
-        return [*self.stages, last]
+        stages = [*self.stages, last]
+        return [replace(stage, objectives=[self.published(part) for part in stage.objectives]) for stage in stages]
+
+    def published(self, options: Any) -> Any:
+        """The options of a part; where the recipe is faithful in the published form, if the part knows one."""
+        known = options is not None and any(field.name == "faithful" for field in fields(options))
+        return replace(options, faithful=True) if known and self.faithful else options
 
     @property
     def reads_fields(self) -> bool:

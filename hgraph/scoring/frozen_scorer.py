@@ -23,6 +23,8 @@ class FrozenScorer(nn.Module, ABC):
     """The name of the class in a saved model."""
     reads_tokens: ClassVar[bool] = False
     """Whether a document comes as the vectors of its tokens."""
+    reads_fields: ClassVar[bool] = False
+    """Whether a document comes as the vectors of its fields; a text without fields is one field."""
 
     def __init__(self, num_labels: int, channels: int, **tensors: Tensor | None) -> None:
         super().__init__()

@@ -25,13 +25,17 @@ class Scorer(nn.Module, ABC):
 
     Shapes:
         - text ``[B, D]``, labels ``[L, C]``, candidates ``[B, K]`` (long, each in ``0 .. L - 1``)
-        - where tokens are read: text ``[B, T, D]``, mask ``[B, T]`` (bool)
+        - where tokens are read: text ``[B, T, D]``, mask ``[B, T]`` (bool); fields likewise, ``[B, F, D]``, ``[B, F]``
         - output ``[B, L]``, or ``[B, K]`` with candidates
     """
 
     bias: Tensor
     reads_tokens: ClassVar[bool] = False
     """Whether a document comes as the vectors of its tokens."""
+    reads_fields: ClassVar[bool] = False
+    """Whether a document comes as the vectors of its fields; a text without fields is one field."""
+    has_branches: ClassVar[bool] = False
+    """Whether :meth:`forward_branches` gives scores of parts of the scorer beside the final ones."""
     label_parameters: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that have one row a label, where there are such."""
     label_buffers: ClassVar[tuple[str, ...]] = ()
@@ -57,6 +61,12 @@ class Scorer(nn.Module, ABC):
         mask: Tensor | None = None,
     ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
+
+    def forward_branches(
+        self, text: Tensor, labels: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Final scores ``[B, L]`` and those of the parts, ``[R, B, L]``, for objectives that train each part."""
+        raise NotImplementedError
 
     @abstractmethod
     def freeze(self, labels: Tensor | None = None) -> nn.Module:
