@@ -12,6 +12,8 @@ CPU = ["faiss-cpu>=1.9"]
 ONTOLOGIES = ["obonet>=1.0", "rdflib>=7.0"]
 PLOT = ["matplotlib>=3.8"]
 LORA = ["peft>=0.17"]
+SWEEP = ["optuna>=4.0"]
+XLSX = ["openpyxl>=3.1"]
 ONNX = ["onnx>=1.23", "onnxruntime>=1.31", "onnxscript>=0.7"]
 TEST = [
     *CPU,
@@ -19,6 +21,8 @@ TEST = [
     *PLOT,
     *ONNX,
     *LORA,
+    *SWEEP,
+    *XLSX,
     "hypothesis>=6.100",
     "import-linter>=2.0",
     "mypy>=1.10",
@@ -76,7 +80,9 @@ setup(
         "plot": PLOT,
         "onnx": ONNX,
         "lora": LORA,
-        "all": [*CPU, *ONTOLOGIES, *PLOT, *ONNX, *LORA],
+        "sweep": SWEEP,
+        "xlsx": XLSX,
+        "all": [*CPU, *ONTOLOGIES, *PLOT, *ONNX, *LORA, *SWEEP, *XLSX],
         "test": TEST,
         "dev": [*TEST, "pre-commit>=3.7"],
     },

@@ -13,6 +13,7 @@ def command() -> None:
     Examples:
       hgraph recipes list
       hgraph recipes show htla > my.yaml
+      hgraph recipes ablations htla
       hgraph train --recipe my.yaml ...
     """
 
@@ -22,6 +23,17 @@ def list_recipes() -> None:
     """Name and purpose of every recipe."""
     for name in recipe_names():
         click.echo(f"{name:10s} {Recipe.load(name).description}")
+
+
+@command.command("ablations")
+@click.argument("name")
+def list_ablations(name: str) -> None:
+    """What the recipe NAME can be trained without: `hgraph train --ablate PART`."""
+    from hgraph.cli.options import table
+    from hgraph.recipes.ablations import ablations_of
+
+    rows = [[part, ablation.description] for part, ablation in ablations_of(Recipe.load(name)).items()]
+    click.echo(table([["part", "what is left out"], *rows]))
 
 
 @command.command("show")

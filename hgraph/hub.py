@@ -27,11 +27,11 @@ from torch import Tensor
 from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
-from hgraph.models import AlignmentModel, FrozenModel
+from hgraph.models import AlignmentModel, FrozenHBGL, FrozenModel
 from hgraph.recipes.build import build_link
 from hgraph.recipes.recipe import Recipe
 from hgraph.retrieval import NeighbourScorer
-from hgraph.scoring import LexicalScorer
+from hgraph.scoring import FrozenLevelScorer, LexicalScorer
 from hgraph.scoring import restore as restore_scorer
 from hgraph.text import restore_text_encoder
 from hgraph.version import __version__
@@ -175,7 +175,8 @@ def _restore(
     if recipe.neighbours is not None:
         options = recipe.neighbours
         neighbours = NeighbourScorer(encoder.channels, graph.num_labels, k=options.k, temperature=options.temperature)
-    model = FrozenModel(
+    kind = FrozenHBGL if isinstance(scorer, FrozenLevelScorer) else FrozenModel
+    model = kind(
         text_encoder=encoder,
         num_labels=graph.num_labels,
         scorer=scorer,

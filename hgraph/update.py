@@ -6,6 +6,7 @@ What a new label is made of depends on the model:
 |---|---|
 | label vectors (dot, cosine) | the label encoder's vector for its name and its place |
 | one weight vector a label beside a label encoder (additive, linear) | ridge regression from label vectors to weights, fitted on the kept labels |
+| the steps of its level (HBGL) | the sum of the word embeddings of its name, and the mean bias |
 | n-grams (lexical) | its name and description and the weights of its parents, mixed as fits the kept labels best |
 | one weight vector a label alone | none: the label is never predicted, and the report says so |
 """  # noqa: E501
@@ -29,7 +30,7 @@ from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, save_model
-from hgraph.models import AlignmentModel
+from hgraph.models import AlignmentModel, ConditionalLink
 from hgraph.nn import LabelStructure, PairEncoding
 from hgraph.recipes.build import build_model
 from hgraph.retrieval import NeighbourScorer
@@ -155,6 +156,7 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
     model.eval()
     rows = torch.from_numpy(source)
     per_label = set(_label_parameters(model))
+    inputs = set(_label_parameters(model, "label_inputs"))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             before = state.get(name)
@@ -165,6 +167,8 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
                 parameter.copy_(before)
         for name in per_label:
             _carry(model.get_parameter(name), state[name], rows)
+            if name in inputs:
+                model.get_parameter(name)[rows < 0] = 0.0
         for name, before in _label_buffers(trained).items():
             kept = rows >= 0
             after = model.get_buffer(name)
@@ -172,7 +176,10 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
             after[kept] = before[rows[kept]].to(after)
         _carry_edges(model, trained, graph, old)
         added = np.flatnonzero(source < 0)
+        model.begin_labels(torch.from_numpy(added))
         scored = _score_new_labels(model, trained, graph, rows) if len(added) else True
+        if isinstance(model.link, ConditionalLink) and not scored and model.lexical_scorer is None:
+            model.link.unscored |= rows < 0
         if model.lexical_scorer is not None and trained.lexical_scorer is not None:
             _carry_lexical(model, trained.lexical_scorer, graph, rows)
         if model.neighbour_scorer is not None and trained.neighbour_scorer is not None:
@@ -190,11 +197,11 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
     return model, update
 
 
-def _label_parameters(model: nn.Module) -> list[str]:
-    """Full names of the parameters with one row a label."""
+def _label_parameters(model: nn.Module, kind: str = "label_parameters") -> list[str]:
+    """Full names of the parameters with one row a label, or of those that `kind` names."""
     found = []
     for prefix, module in model.named_modules():
-        for name in getattr(module, "label_parameters", ()):
+        for name in getattr(module, kind, ()):
             full = f"{prefix}.{name}"
             if any(full == known for known, _ in model.named_parameters()):
                 found.append(full)
@@ -216,8 +223,13 @@ def _carry(target: Tensor, source: Tensor, rows: Tensor) -> None:
     if len(target) != len(rows):  # one number for all labels
         target.copy_(source)
         return
-    target[kept] = source[rows[kept]].to(target)
-    target[~kept] = source[rows[kept]].to(target).mean(0)
+    carried = source[rows[kept]].to(target)
+    if source.dim() == 3 and source.shape[1] == len(source):  # a column a label too: new ones count for nothing yet
+        columns = carried
+        carried = target.new_zeros(len(columns), *target.shape[1:])
+        carried[:, kept] = columns[:, rows[kept]]
+    target[kept] = carried
+    target[~kept] = carried.mean(0)
 
 
 def _carry_edges(model: nn.Module, trained: nn.Module, graph: LabelGraph, old: LabelGraph) -> None:
@@ -252,20 +264,23 @@ def _score_new_labels(model: AlignmentModel, trained: AlignmentModel, graph: Lab
         return False
     new, kept = rows < 0, rows >= 0
     vectors, before = model.label_vectors(), trained.label_vectors()
-    weight, bias = getattr(model.scorer, "weight", None), model.scorer.bias
-    if weight is None:
+    known = dict(model.scorer.named_parameters())
+    products = [(known[name], known[bias]) for name, bias in model.scorer.label_products if name in known]
+    if not products:
         return True  # the scorer reads label vectors
     if vectors is None or before is None:
-        weight[new] = 0.0
         # Beside a lexical scorer the n-grams decide, from the base rate of the neighbourhood.
         floor = log_odds(torch.zeros(()))
-        for label in new.nonzero().flatten().tolist():
-            bias[label] = floor if model.lexical_scorer is None else bias[_relatives(graph, label, kept)].mean()
+        for weight, bias in products:
+            weight[new] = 0.0
+            for label in new.nonzero().flatten().tolist():
+                bias[label] = floor if model.lexical_scorer is None else bias[_relatives(graph, label, kept)].mean()
         return False
-    targets = torch.cat([weight[kept], bias[kept, None]], dim=1)
-    fit = RidgeCV(alphas=RIDGE_ALPHAS).fit(before[rows[kept]].numpy(), targets.numpy())
-    made = torch.from_numpy(np.atleast_2d(fit.predict(vectors[new].numpy()))).to(weight)
-    weight[new], bias[new] = made[:, :-1], made[:, -1]
+    for weight, bias in products:
+        targets = torch.cat([weight[kept].flatten(1), bias[kept, None]], dim=1)
+        fit = RidgeCV(alphas=RIDGE_ALPHAS).fit(before[rows[kept]].numpy(), targets.numpy())
+        made = torch.from_numpy(np.atleast_2d(fit.predict(vectors[new].numpy()))).to(weight)
+        weight[new], bias[new] = made[:, :-1].view_as(weight[new]), made[:, -1]
     return True
 
 

@@ -105,7 +105,8 @@ def bert_folder(tmp_path_factory, tiny_bert, tiny_tokenizer):
 def toy_recipes(bert_folder):
     """Recipes by kind, a second each.
 
-        `lexical`, `dense` (bag and linear), `mixed` (both), `htla` (tiny BERT), `wide` (frozen tiny BERT, n-grams and
+        `lexical`, `dense` (bag and linear), `mixed` (both), `htla`, `hgclr`, `hyilr`, `hjcl`, `hbgl` (tiny BERT), `hmcn`
+    (contrast, then HMCN, tiny BERT), `conditional` (bag, each label given its parents), `wide` (frozen tiny BERT, n-grams and
     XX (contrast of documents, then n-grams, then the tiny BERT and n-grams weighed).
     """
     from hgraph.recipes import Recipe
@@ -117,6 +118,9 @@ def toy_recipes(bert_folder):
         .override([*small, "text_encoder.channels=16", "learning_rate=0.05"])
     )
     htla = ["label_encoder.heads=2", "label_encoder.edge_channels=4", "learning_rate=0.003"]
+    hgclr = ["label_encoder.heads=2", "learning_rate=0.003", "warmup_steps=4", "view.threshold=0.1"]
+    hjcl = ["learning_rate=0.003", "batch_size=16", "warmup=0.0"]
+    hbgl = ["model.steps=20", "model.copies=4", "learning_rate=0.01", "warmup_steps=0"]
     wide = ["text_encoder.cache=false", "neighbours.k=5", "lexical_learning_rate=1.0"]
     staged = """
 name: staged
@@ -139,6 +143,11 @@ scores: dense
 training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
 """
     bert = Recipe.load("htla").with_text_encoder(str(bert_folder)).override([*small, *htla])
+    contrast = (
+        "stages=[{name: hmcl, objectives: [{name: hmcl, temperature: 0.5}], parts: [text_encoder], training: {epochs: 1, "
+        "batch_size: 8, learning_rate: 0.003, early_stopping: 0, sampler: {name: levels}}}]"
+    )
+    hmcn = ["text_encoder.heads=2", "scorer.heads=2", contrast, "learning_rate=0.003", "head_learning_rate=0.01"]
     mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=shrunk"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),
@@ -146,7 +155,13 @@ training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
         "mixed": flat.override(["lexical={}", "max_grad_norm=1.0"]),
         "htla": bert,
         "mined": bert.override(mined),
+        "hgclr": Recipe.load("hgclr").with_text_encoder(str(bert_folder)).override([*small, *hgclr]),
+        "hyilr": Recipe.load("hyilr").with_text_encoder(str(bert_folder)).override([*small, "learning_rate=0.003"]),
+        "hjcl": Recipe.load("hjcl").with_text_encoder(str(bert_folder)).override([*small, *hjcl]),
+        "hbgl": Recipe.load("hbgl").with_text_encoder(str(bert_folder)).override([*small, *hbgl]),
         "wide": Recipe.load("wide_deep").with_text_encoder(str(bert_folder)).override([*small, *wide]),
+        "hmcn": Recipe.load("hmcn").with_text_encoder(str(bert_folder)).override([*small, *hmcn]),
+        "conditional": flat.override(["objectives=[{name: conditional}]", "prior_bias=false"]),
         "staged": Recipe.parse(staged, "here").with_text_encoder(str(bert_folder)).override(small),
     }
 

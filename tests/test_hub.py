@@ -35,7 +35,9 @@ def test_all_weights_pruned():
     assert restored[WEIGHT].shape == (3, 2) and not restored[WEIGHT].any()
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "mixed", "htla", "wide", "staged"])
+@pytest.mark.parametrize(
+    "kind", ["lexical", "dense", "mixed", "htla", "hgclr", "hyilr", "hbgl", "wide", "staged", "hmcn", "conditional"]
+)
 def test_folder(toy_runs, toy_graph, toy_recipes, kind):
     saved = load_model(toy_runs(kind))
     assert saved.graph.fingerprint == toy_graph.fingerprint

@@ -13,7 +13,7 @@ from hgraph.errors import DataError
 from hgraph.predictor import Predictor
 
 
-@pytest.fixture(scope="module", params=["lexical", "dense", "mixed", "htla", "wide", "staged"])
+@pytest.fixture(scope="module", params=["lexical", "dense", "mixed", "htla", "wide", "staged", "hmcn", "conditional"])
 def predictor(request, toy_runs):
     return Predictor(toy_runs(request.param), device="cpu")
 

@@ -1,5 +1,6 @@
 """The labels' own texts as training documents: every label has at least one, also where the corpus has none."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,19 @@ def label_texts(graph: LabelGraph, content: LabelText = "name") -> list[str]:
     if content == "name":
         return list(graph.name)
     return [f"{name}. {text}" if text else name for name, text in zip(graph.name, graph.description, strict=True)]
+
+
+def exchanged(texts: Sequence[str], seed: int = 0) -> list[str]:
+    """Each text in the place of another, by a random cycle through all of them.
+
+    >>> exchanged(["a", "b", "c"]), exchanged(["a"])
+    (['c', 'a', 'b'], ['a'])
+    """
+    order = np.random.default_rng(seed).permutation(len(texts))
+    out = list(texts)
+    for place, source in zip(order.tolist(), np.roll(order, 1).tolist(), strict=True):
+        out[place] = texts[source]
+    return out
 
 
 def label_rows(graph: LabelGraph) -> sp.csr_matrix:

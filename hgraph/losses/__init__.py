@@ -1,5 +1,6 @@
 """Training objectives: each is a pure function on tensors and a thin module around it."""
 
+from hgraph.losses.all_slots_contrast import AllSlotsContrastLoss
 from hgraph.losses.asymmetric import AsymmetricLoss, FocalLoss, asymmetric
 from hgraph.losses.bce import BCELoss, binary_cross_entropy
 from hgraph.losses.branches import BranchLoss
@@ -24,6 +25,7 @@ from hgraph.losses.tla import TLALoss, tla_from_similarity
 from hgraph.losses.zlpr import ZLPRLoss, zlpr
 
 __all__ = [
+    "AllSlotsContrastLoss",
     "AsymmetricLoss",
     "BCELoss",
     "BranchLoss",

@@ -34,7 +34,7 @@ class BranchLoss(Objective):
         True
     """
 
-    name: ClassVar[str] = "branches"
+    name: ClassVar[str] = "branch_bce"
 
     def __init__(self, inner: Objective | None = None) -> None:
         super().__init__()

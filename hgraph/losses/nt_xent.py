@@ -1,7 +1,7 @@
 """Contrast of two views of a document (HGCLR)."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.losses.objective import Objective
@@ -50,10 +50,15 @@ class NTXentLoss(Objective):
 
     Pulls a document's vector and its vector under another view (a second dropout, a masked text) together and apart
     from the other documents of the batch. It reads no labels: whether two documents share some or not, they are
-    negatives. HGCLR computes it at temperature 1 behind a projection; with several views, the mean over the views.
+    negatives. With several views, the mean over the views.
+
+    HGCLR computes it at temperature 1 behind a projection, dropout and linear map twice with a ReLU between. The
+    projection is a weight of the loss and takes no part in predictions.
 
     Args:
         temperature: :math:`\tau` (default 1).
+        projection: the width of the vectors, all through the projection; None (default) contrasts them as they are.
+        dropout: in the projection (default 0.1).
 
     Shapes:
         - text ``[B, D]``, views ``[B, V, D]``
@@ -67,16 +72,32 @@ class NTXentLoss(Objective):
 
     name = "nt_xent"
 
-    def __init__(self, *, temperature: float = 1.0) -> None:
+    def __init__(self, *, temperature: float = 1.0, projection: int | None = None, dropout: float = 0.1) -> None:
         super().__init__()
         self.temperature = check_temperature(temperature)
+        if projection is not None and projection < 1:
+            raise ConfigError(f"'projection' must be at least 1, or None for none, but got {projection}.")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"'dropout' must be at least 0 and below 1, but got {dropout}.")
+        self.projection = None if projection is None else _projection(projection, dropout)
 
     def forward(self, *, text: Tensor, views: Tensor) -> Tensor:
         """The value for one batch."""
         if views.dim() != 3 or views.size(1) < 1:
             raise ConfigError(f"'views' must have shape [documents, views, channels], but got {list(views.shape)}.")
+        if self.projection is not None:
+            text, views = self.projection(text), self.projection(views)
         values = [nt_xent(text, view, temperature=self.temperature) for view in views.unbind(1)]
         return torch.stack(values).mean()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(temperature={self.temperature})"
+        behind = "" if self.projection is None else f", projection={self.projection[1].in_features}"
+        return f"{type(self).__name__}(temperature={self.temperature}{behind})"
+
+
+def _projection(channels: int, dropout: float) -> nn.Sequential:
+    """What HGCLR puts between document vectors and the contrast."""
+    return nn.Sequential(
+        nn.Dropout(dropout), nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(channels, channels),
+    )  # fmt: skip

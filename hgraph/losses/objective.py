@@ -15,6 +15,7 @@ INPUTS = {
     "text": "document vectors, [B, D]",
     "label_vectors": "label vectors, [L, D]",
     "label_text": "what a document says about each label, [B, L, D], or [B, S, D] with `label_slots`",
+    "all_label_text": "what a document says about every label, [B, L, D]",
     "label_slots": "the labels of `label_text`, [B, S], long, -1 where there is none",
     "branches": "further scores of the same pairs, of parts of the model or of other views, [R, B, L]",
     "views": "further vectors of the same documents, [B, V, D]",

@@ -150,6 +150,7 @@ class AlignmentModel(nn.Module):
             label_vectors=vectors,
             label_text=label_text,
             label_slots=label_slots,
+            all_label_text=self._all_label_text(states, vectors),
             branches=branches,
             views=None if view is None else view.pooled.unsqueeze(1),
             label_weights=self._label_weights(vectors) if "label_weights" in uses else None,
@@ -202,15 +203,23 @@ class AlignmentModel(nn.Module):
         """What each document says about its own labels, [B, S, D], and which these are, [B, S]."""
         if "label_text" not in self.objectives.needs:
             return None, None
+        slots = int(labels.sum(1).max()) if len(labels) else 0
+        given, ids = labels.topk(max(slots, 1), dim=1)
+        return self._attend(states, vectors, ids), ids.masked_fill(given <= 0, -1)
+
+    def _all_label_text(self, states: TextStates, vectors: Tensor | None) -> Tensor | None:
+        """What each document says about every label, [B, L, D], where an objective asks for it."""
+        return self._attend(states, vectors, None) if "all_label_text" in self.objectives.needs else None
+
+    def _attend(self, states: TextStates, vectors: Tensor | None, candidates: Tensor | None) -> Tensor:
         attend = getattr(self.scorer, "label_text", None)
         if attend is None or states.tokens is None:
             raise ConfigError(
-                "an objective compares what documents say about their labels: it needs the scorer 'label_attention' "
-                "and a text encoder with token states."
+                "an objective compares what documents say about labels: it needs the scorer 'hjcl' or "
+                "'label_attention' and a text encoder with token states."
             )
-        slots = int(labels.sum(1).max()) if len(labels) else 0
-        given, ids = labels.topk(max(slots, 1), dim=1)
-        return attend(states.tokens, vectors, ids, mask=states.mask), ids.masked_fill(given <= 0, -1)
+        out: Tensor = attend(states.tokens, vectors, candidates, mask=states.mask)
+        return out
 
     def _label_weights(self, vectors: Tensor | None) -> Tensor | None:
         return None if self.scorer is None else self.scorer.label_weights(vectors)
@@ -221,6 +230,18 @@ class AlignmentModel(nn.Module):
         if self.neighbour_scorer is None:
             raise ConfigError("the model has no 'neighbour_scorer' to remember documents.")
         self.neighbour_scorer.remember(vectors, labels)
+
+    def pretrain(self, *, seed: int, device: torch.device | None = None, progress: bool = False) -> None:
+        """What a model learns before its first step of a training; most learn nothing.
+
+        Args:
+            seed: Of what is drawn.
+            device: Where to compute; the model stays there.
+            progress: Whether a bar may be shown.
+        """
+
+    def begin_labels(self, labels: Tensor) -> None:
+        """First weights of `labels` [N] that are new in the hierarchy, where the model can make them by itself."""
 
     @torch.no_grad()
     def init_bias(self, prior: Tensor) -> None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hgraph.data.label_documents import label_texts
+from hgraph.data.label_documents import LabelText, exchanged, label_texts
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.losses import (
+    AllSlotsContrastLoss,
     AsymmetricLoss,
     BCELoss,
     BranchLoss,
@@ -32,7 +34,15 @@ from hgraph.losses import (
     TLALoss,
     ZLPRLoss,
 )
-from hgraph.models import AlignmentModel, ConditionalLink, DropoutView, View
+from hgraph.models import (
+    AlignmentModel,
+    ConditionalLink,
+    DropoutView,
+    HBGLModel,
+    LabelGuidedView,
+    LabelPretraining,
+    View,
+)
 from hgraph.nn import (
     CachedLabelEncoder,
     FeatureLabelEncoder,
@@ -49,8 +59,10 @@ from hgraph.recipes import objective_options as o
 from hgraph.recipes import recipe as r
 from hgraph.recipes import scorer_options as sc
 from hgraph.recipes.label_encoder_options import LabelEncoderOptions
+from hgraph.recipes.model_options import HBGL
 from hgraph.recipes.scorer_options import ScorerOptions
 from hgraph.recipes.text_encoder_options import Bag, Frozen, TextEncoderOptions, Transformer
+from hgraph.recipes.view_options import LabelGuided
 from hgraph.retrieval import NeighbourScorer
 from hgraph.sampling import SupportWeights
 from hgraph.scoring import (
@@ -59,6 +71,8 @@ from hgraph.scoring import (
     ConcatScorer,
     DotScorer,
     GatedScorer,
+    HJCLScorer,
+    HMCNScorer,
     LabelAttentionScorer,
     LexicalScorer,
     LinearScorer,
@@ -154,12 +168,21 @@ def build_model(
     channels, num_labels = text_encoder.channels, graph.num_labels
     config, neighbours = recipe.label_encoder, recipe.neighbours
     counts = torch.zeros(num_labels) if support is None else torch.from_numpy(support).float()
+    if recipe.model is not None:
+        return _hbgl(recipe, recipe.model, graph, text_encoder, counts)
     return AlignmentModel(
         text_encoder=text_encoder,
         num_labels=num_labels,
-        scorer=_scorer(recipe.published(recipe.scorer), num_labels, channels, counts),
+        scorer=_scorer(
+            recipe.published(recipe.scorer),
+            num_labels,
+            channels,
+            counts,
+            graph=graph,
+            label_channels=None if config is None else channels,
+        ),
         label_encoder=_label_encoder(recipe.published(config), graph, channels),
-        label_names=None if config is None or isinstance(config, labels.Learned) else label_texts(graph, config.text),
+        label_names=_label_names(recipe, graph),
         lexical_scorer=(
             LexicalScorer(text_encoder.num_features, num_labels, max_weights=recipe.lexical.max_weights)
             if recipe.lexical is not None and text_encoder.num_features
@@ -171,10 +194,49 @@ def build_model(
             else None
         ),
         objectives=build_objectives(recipe.all_stages()[-1].objectives, graph, channels, counts),
-        view=_view(recipe),
+        view=_view(recipe, text_encoder),
         link=build_link(recipe, graph),
         label_samples=getattr(config, "samples", 0),
     )
+
+
+def _hbgl(recipe: r.Recipe, config: HBGL, graph: LabelGraph, text_encoder: TextEncoder, support: Tensor) -> HBGLModel:
+    """The model that decodes labels level by level."""
+    config = recipe.published(config)
+    pretraining = LabelPretraining(
+        steps=config.steps,
+        copies=config.copies,
+        learning_rate=config.label_learning_rate,
+        mask_rate=config.mask_rate,
+        last_mask_rate=config.last_mask_rate,
+        max_labels=config.max_labels,
+        self_loops=config.self_loops,
+    )
+    return HBGLModel(
+        text_encoder=text_encoder,
+        graph=graph,
+        label_names=recipe_label_texts(recipe, graph),
+        objectives=build_objectives(recipe.all_stages()[-1].objectives, graph, text_encoder.channels, support),
+        view=_view(recipe, text_encoder),
+        link=build_link(recipe, graph),
+        corruption=config.corruption,
+        threshold=config.threshold,
+        constrained=config.constrained,
+        pretraining=pretraining,
+        faithful=config.faithful,
+    )
+
+
+def recipe_label_texts(recipe: r.Recipe, graph: LabelGraph, content: LabelText = "name") -> list[str]:
+    """One string a label, see :func:`hgraph.data.label_documents.label_texts`; of another label with `random_names`."""
+    texts = label_texts(graph, content)
+    return exchanged(texts, recipe.training.seed) if recipe.random_names else texts
+
+
+def _label_names(recipe: r.Recipe, graph: LabelGraph) -> list[str] | None:
+    """What the label encoder reads of labels, or None where it reads nothing."""
+    content: labels.LabelText = getattr(recipe.label_encoder, "text", "none")
+    return None if content == "none" else recipe_label_texts(recipe, graph, content)
 
 
 def build_objectives(
@@ -189,8 +251,23 @@ def build_link(recipe: r.Recipe, graph: LabelGraph) -> nn.Module | None:
     return None if recipe.conditional is None else ConditionalLink(graph, kind=recipe.conditional.kind)
 
 
-def _view(recipe: r.Recipe) -> View | None:
-    return None if recipe.view is None else DropoutView()
+def _view(recipe: r.Recipe, text_encoder: TextEncoder) -> View | None:
+    config = recipe.published(recipe.view)
+    if not isinstance(config, LabelGuided):
+        return None if config is None else DropoutView()
+    _check_heads("view.heads", config.heads, text_encoder.channels)
+    options = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "name"}
+    return LabelGuidedView(text_encoder.word_channels, text_encoder.channels, **options)
+
+
+def _check_heads(key: str, heads: int, channels: int) -> None:
+    """Refuse a number of attention heads that the text encoder's width cannot be cut into."""
+    if channels % heads:
+        fitting = max(number for number in range(1, heads) if channels % number == 0)
+        raise ConfigError(
+            f"'{key}' must divide the width of the text encoder, {channels}, but got {heads}. Add --set "
+            f"{key}={fitting}."
+        )
 
 
 def _label_encoder(config: LabelEncoderOptions | None, graph: LabelGraph, channels: int) -> LabelEncoder | None:
@@ -202,21 +279,25 @@ def _label_encoder(config: LabelEncoderOptions | None, graph: LabelGraph, channe
         return FeatureLabelEncoder(
             graph.num_labels,
             channels,
-            text_channels=channels,
+            text_channels=None if config.text == "none" else channels,
             structure=graph if config.structure else None,
             id_channels=config.id_channels or None,
         )
-    names = NameLabelEncoder(channels, channels, num_labels=graph.num_labels if config.ids else None)
+    names: LabelEncoder = LearnedLabelEncoder(graph.num_labels, channels)
+    if config.text != "none":
+        names = NameLabelEncoder(channels, channels, num_labels=graph.num_labels if config.ids else None)
     if isinstance(config, labels.Names):
         return names
-    return _graph_encoder(config, graph, channels, names)
+    # HJCL's program gives the names to its GAT as they are.
+    plain = isinstance(config, labels.GAT) and config.faithful and not config.ids and config.text != "none"
+    return _graph_encoder(config, graph, channels, None if plain else names)
 
 
 def _graph_encoder(
     config: labels.GAT | labels.Graphormer | labels.GPTrans | labels.TreeSweep,
     graph: LabelGraph,
     channels: int,
-    names: NameLabelEncoder,
+    names: LabelEncoder | None,
 ) -> LabelEncoder:
     """A label encoder on the hierarchy; its arguments have the names of the options."""
     kinds = {
@@ -225,12 +306,7 @@ def _graph_encoder(
         labels.GPTrans: GPTransLabelEncoder,
         labels.TreeSweep: TreeSweepEncoder,
     }
-    if channels % config.heads:
-        fitting = max(heads for heads in range(1, config.heads) if channels % heads == 0)
-        raise ConfigError(
-            f"'label_encoder.heads' must divide the width of the text encoder, {channels}, but got {config.heads}. Add "
-            f"--set label_encoder.heads={fitting}."
-        )
+    _check_heads("label_encoder.heads", config.heads, channels)
     elsewhere = ("name", "text", "ids", "cached", "refresh", "samples")
     options = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in elsewhere}
     if getattr(config, "cached", False) and options.get("form") == "auto":
@@ -241,7 +317,15 @@ def _graph_encoder(
     return CachedLabelEncoder(encoder, refresh=config.refresh)
 
 
-def _scorer(config: ScorerOptions | None, num_labels: int, channels: int, support: Tensor) -> Scorer | None:
+def _scorer(
+    config: ScorerOptions | None,
+    num_labels: int,
+    channels: int,
+    support: Tensor,
+    *,
+    graph: LabelGraph,
+    label_channels: int | None,
+) -> Scorer | None:
     if config is None or not channels:
         return None
     options = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "name"}
@@ -262,8 +346,14 @@ def _scorer(config: ScorerOptions | None, num_labels: int, channels: int, suppor
             return GatedScorer(num_labels, channels)
         case sc.Concat():
             return ConcatScorer(channels, num_labels=num_labels, **options)
+        case sc.HMCN():
+            _check_heads("scorer.heads", config.heads, channels)
+            return HMCNScorer(channels, level=graph.level.cpu(), label_channels=label_channels, **options)
+        case sc.HJCL():
+            return HJCLScorer(num_labels, channels, **options)
         case sc.LabelAttention():
-            return LabelAttentionScorer(channels, num_labels=num_labels, **options)
+            weight: Literal["own", "all"] = "all" if options.pop("faithful") else "own"
+            return LabelAttentionScorer(channels, num_labels=num_labels, weight=weight, **options)
 
 
 def _objective(config: o.ObjectiveOptions, graph: LabelGraph, channels: int, support: Tensor) -> Objective:
@@ -275,11 +365,18 @@ def _objective(config: o.ObjectiveOptions, graph: LabelGraph, channels: int, sup
         return LorentzTLALoss(graph, channels, **options)
     if isinstance(config, o.TLA):
         return TLALoss(graph=graph, **options)
+    if isinstance(config, o.NTXent):
+        return NTXentLoss(temperature=config.temperature, projection=channels if config.projection else None)
+    if isinstance(config, o.InstanceContrast):
+        contrast = AllSlotsContrastLoss if options.pop("faithful") else InstanceContrastLoss
+        return contrast(graph, **options)
     if isinstance(config, o.BranchBCE):
         return BranchLoss(BCELoss(**options))
     if isinstance(config, o.HMCL):
         weights = SupportWeights(graph, support) if options.pop("support_weighted") else None
         return HMCLLoss(graph, negative_weights=weights, **options)
+    if isinstance(config, o.Conditional):
+        return ConditionalLoss(graph, support=support, **options)
     kind = _OBJECTIVES[type(config)]
     return kind(graph, **options) if isinstance(config, o.ON_GRAPH) else kind(**options)
 
@@ -291,13 +388,10 @@ _OBJECTIVES: dict[type, Callable[..., Objective]] = {
     o.ZLPR: ZLPRLoss,
     o.LevelMargin: LevelMarginLoss,
     o.HiLeCon: HiLeConLoss,
-    o.InstanceContrast: InstanceContrastLoss,
     o.SupCon: SupConLoss,
-    o.NTXent: NTXentLoss,
     o.PathRegularisation: PathRegularisation,
     o.MaxConstraint: MaxConstraintLoss,
     o.RecursiveRegularisation: RecursiveRegularisation,
-    o.Conditional: ConditionalLoss,
 }
 
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from hgraph.recipes.checks import at_least, check_share
 
-LabelText = Literal["name", "name+description", "path"]
-"""What stands for a label."""
+LabelText = Literal["name", "name+description", "path", "none"]
+"""What stands for a label; with `none` a label is a free vector alone."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,10 @@ class Graphormer:
     layers: int = 1
     dropout: float = 0.1
     path: bool = True
+    distance: bool = True
     norm: Literal["pre", "post"] = "pre"
     faithful: bool = False
+    program: Literal["hgclr", "htla_n"] = "hgclr"
     form: Literal["auto", "dense", "all_pairs", "edges"] = "auto"
     dense_limit: int = 4000
     all_pairs_limit: int = 50_000
@@ -97,6 +99,8 @@ class GPTrans:
     heads: int = 12
     layers: int = 1
     dropout: float = 0.1
+    path: bool = True
+    distance: bool = True
     norm: Literal["pre", "post"] = "pre"
     faithful: bool = False
     form: Literal["auto", "dense", "all_pairs", "edges"] = "auto"

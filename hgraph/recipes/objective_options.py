@@ -97,6 +97,7 @@ class LevelMargin:
     name: Literal["level_margin"] = "level_margin"
     weight: float = 1.0
     margin: float = 0.1
+    levels: list[int] | None = None
 
     def __post_init__(self) -> None:
         at_least(self, 0, "margin")
@@ -116,11 +117,12 @@ class LorentzTLA:
 
 @dataclass(frozen=True)
 class HiLeCon:
-    """HJCL's contrast of what documents say about a label; it needs the scorer `label_attention`."""
+    """HJCL's contrast of what documents say about a label; it needs the scorer `hjcl` or `label_attention`."""
 
     name: Literal["hilecon"] = "hilecon"
     weight: float = 1.0
     temperature: float = 1.0
+    faithful: bool = False
 
     def __post_init__(self) -> None:
         above_zero(self, "temperature")
@@ -133,6 +135,7 @@ class InstanceContrast:
     name: Literal["instance_contrast"] = "instance_contrast"
     weight: float = 1.0
     temperature: float = 0.1
+    faithful: bool = False
 
     def __post_init__(self) -> None:
         above_zero(self, "temperature")
@@ -172,6 +175,7 @@ class NTXent:
     name: Literal["nt_xent"] = "nt_xent"
     weight: float = 1.0
     temperature: float = 1.0
+    projection: bool = False
 
     def __post_init__(self) -> None:
         above_zero(self, "temperature")
@@ -218,6 +222,11 @@ class Conditional:
     name: Literal["conditional"] = "conditional"
     weight: float = 1.0
     kind: Literal["sigmoid", "softmax"] = "sigmoid"
+    tau: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.tau and self.kind != "softmax":
+            raise ConfigError(f"'tau' must be 0 unless 'kind' is softmax, found {self.tau} with {self.kind}.")
 
 
 ObjectiveOptions = (
@@ -249,6 +258,5 @@ ON_GRAPH = (
     PathRegularisation,
     MaxConstraint,
     RecursiveRegularisation,
-    Conditional,
 )
 """Those that are made on a hierarchy."""

@@ -11,17 +11,30 @@ import yaml
 
 from hgraph.errors import ConfigError
 from hgraph.recipes.label_encoder_options import LabelEncoderOptions
+from hgraph.recipes.model_options import ModelOptions
 from hgraph.recipes.objective_options import (
     BCE,
     LABEL_VECTOR_OBJECTIVES,
     TLA,
+    ZLPR,
+    Asymmetric,
+    BranchBCE,
     Conditional,
     HiLeCon,
+    InstanceContrast,
     ObjectiveOptions,
     RecursiveRegularisation,
 )
+from hgraph.recipes.overrides import assign
 from hgraph.recipes.schema import from_mapping, suggestion
-from hgraph.recipes.scorer_options import LABEL_VECTOR_SCORERS, LabelAttention, Linear, ScorerOptions
+from hgraph.recipes.scorer_options import (
+    HMCN,
+    LABEL_VECTOR_SCORERS,
+    TOKEN_SCORERS,
+    LabelAttention,
+    Linear,
+    ScorerOptions,
+)
 from hgraph.recipes.text_encoder_options import Bag, Fields, Frozen, Lexical, TextEncoderOptions, Transformer
 from hgraph.recipes.training_options import (
     Mining,
@@ -32,7 +45,7 @@ from hgraph.recipes.training_options import (
     Training,
     check_stage,
 )
-from hgraph.recipes.view_options import ViewOptions
+from hgraph.recipes.view_options import LabelGuided, ViewOptions
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,8 @@ class Recipe:
     Attributes:
         name: Name of the recipe.
         description: One or two sentences.
+        model: How the parts below make a model, where it is more than text encoder, label encoder and scorer side by
+            side; None where it is that.
         text_encoder: Text -> vectors.
         label_encoder: Label graph -> vectors; None for flat models.
         scorer: Text x label -> score; None scores by lexical features alone.
@@ -49,7 +64,9 @@ class Recipe:
         neighbours: Scores from the labels of similar training documents beside them, or None.
         view: How the second view of a document comes about, for objectives that contrast views or learn from both;
             None is another draw of dropout.
-        faithful: Whether parts take the form in which they were published, mistakes included, where that differs.
+        faithful: Whether parts take the form in which they were published, mistakes included, where that differs; a
+            global threshold is 0.5 then.
+        random_names: Whether each label goes by the name of another, to see what names are worth.
         fuse: Whether the weights of the scores are fitted on validation documents; else each counts once.
         stages: Training that comes first, one stage after the other.
         objectives: What is minimised.
@@ -61,6 +78,7 @@ class Recipe:
 
     name: str
     description: str = ""
+    model: ModelOptions | None = None
     text_encoder: TextEncoderOptions = field(default_factory=Bag)
     label_encoder: LabelEncoderOptions | None = None
     scorer: ScorerOptions | None = field(default_factory=Linear)
@@ -68,6 +86,7 @@ class Recipe:
     neighbours: Neighbours | None = None
     view: ViewOptions | None = None
     faithful: bool = False
+    random_names: bool = False
     fuse: bool = False
     stages: list[Stage] = field(default_factory=list)
     objectives: list[ObjectiveOptions] = field(default_factory=lambda: [BCE(reduction="sum")])
@@ -78,17 +97,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_stage(self.objectives, self.parts, "the recipe")
-        if self.scorer is None and self.lexical is None:
+        if self.model is not None:
+            self._check_model(self.model)
+        elif self.scorer is None and self.lexical is None:
             raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
         if self.scorer is not None and isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
             raise ConfigError("a 'scorer' needs dense text vectors: set 'text_encoder.channels' above 0, found 0.")
         if isinstance(self.scorer, LABEL_VECTOR_SCORERS) and self.label_encoder is None:
             raise ConfigError(f"the scorer '{self.scorer.name}' needs a 'label_encoder', found none.")
-        if isinstance(self.scorer, LabelAttention) and not isinstance(self.text_encoder, Transformer):
+        if isinstance(self.scorer, TOKEN_SCORERS) and not self.has_tokens:
             raise ConfigError(
-                f"the scorer 'label_attention' reads token states: it needs the text encoder 'transformer', found "
-                f"'{self.text_encoder.name}'."
+                f"the scorer '{self.scorer.name}' reads token states: it needs the text encoder 'transformer', or "
+                f"'fields' over one, found '{self.text_encoder.name}'."
             )
+        self._check_label_vectors()
         self._check_neighbours()
         if self.fuse and self.conditional is not None:
             raise ConfigError("'fuse' weighs log-odds, and the scores of the objective 'conditional' are none.")
@@ -98,6 +120,45 @@ class Recipe:
                 raise ConfigError(f"'stages' must have different names, found '{name}' twice.")
         for stage in self.all_stages():
             self._check_objectives(stage)
+
+    def _check_model(self, model: ModelOptions) -> None:
+        """Refuse what `model` has no place for."""
+        if not isinstance(self.text_encoder, Transformer) or self.text_encoder.windows > 1:
+            found = self.text_encoder.name
+            raise ConfigError(
+                f"the model '{model.name}' runs its steps in the transformer: it needs the text encoder 'transformer' "
+                f"with 'windows' 1, found '{found}'{'' if found != 'transformer' else ' with more windows'}."
+            )
+        for name in ("label_encoder", "scorer", "lexical", "neighbours", "mining"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"the model '{model.name}' has no place for '{name}'. Set it to null.")
+        if self.stages:
+            raise ConfigError(f"the model '{model.name}' has no 'stages' before its own, found {len(self.stages)}.")
+        pairs = (BCE, ZLPR, Asymmetric)
+        if self.faithful or model.faithful:
+            for objective in self.objectives:
+                if not isinstance(objective, pairs):
+                    raise ConfigError(
+                        f"the model '{model.name}' in its published form trains steps that end: the objectives must be "
+                        f"of {', '.join(kind.name for kind in pairs)}, found '{objective.name}'."
+                    )
+
+    def _check_label_vectors(self) -> None:
+        """Refuse queries and views of labels without label vectors, or of texts without words."""
+        scorer, view = self.scorer, self.view
+        if isinstance(scorer, LabelAttention) and scorer.query != "learned" and self.label_encoder is None:
+            raise ConfigError(
+                f"the scorer 'label_attention' with query '{scorer.query}' needs a 'label_encoder', found none."
+            )
+        if not isinstance(view, LabelGuided):
+            return
+        if self.label_encoder is None:
+            raise ConfigError("the view 'label_guided' needs a 'label_encoder', found none.")
+        if not isinstance(self.text_encoder, Transformer):
+            raise ConfigError(
+                "the view 'label_guided' leaves out words of a text: it needs the text encoder 'transformer', found "
+                f"'{self.text_encoder.name}'."
+            )
 
     def _check_neighbours(self) -> None:
         if self.neighbours is None:
@@ -114,8 +175,14 @@ class Recipe:
         for objective in stage.objectives:
             if isinstance(objective, LABEL_VECTOR_OBJECTIVES) and self.label_encoder is None:
                 raise ConfigError(f"the objective '{objective.name}' needs a 'label_encoder', found none.")
-            if isinstance(objective, HiLeCon) and not isinstance(self.scorer, LabelAttention):
-                raise ConfigError("the objective 'hilecon' needs the scorer 'label_attention'.")
+            slots = isinstance(objective, HiLeCon) or (isinstance(objective, InstanceContrast) and objective.faithful)
+            if slots and not isinstance(self.scorer, TOKEN_SCORERS):
+                how = "" if isinstance(objective, HiLeCon) else " in its published form"
+                raise ConfigError(
+                    f"the objective '{objective.name}'{how} needs the scorer 'hjcl' or 'label_attention'."
+                )
+            if isinstance(objective, BranchBCE) and self.view is None and not isinstance(self.scorer, HMCN):
+                raise ConfigError("the objective 'branch_bce' needs a 'view' or the scorer 'hmcn', found neither.")
             if isinstance(objective, RecursiveRegularisation) and self.scorer is None:
                 raise ConfigError(
                     "the objective 'recursive_regularisation' compares weights of a 'scorer', found none."
@@ -125,7 +192,8 @@ class Recipe:
         has = {"lexical": self.lexical, "dense": self.scorer, "sum": True}
         if not has[stage.scores]:
             raise ConfigError(f"'scores' is '{stage.scores}', but the model has no such scorer.")
-        present = {"lexical": self.lexical, "scorer": self.scorer, "label_encoder": self.label_encoder}
+        scorer = self.scorer or self.model
+        present = {"lexical": self.lexical, "scorer": scorer, "label_encoder": self.label_encoder}
         for part in stage.parts or []:
             if not present.get(part, True):
                 raise ConfigError(f"'parts' names '{part}', which the model does not have.")
@@ -139,7 +207,10 @@ class Recipe:
 
     def all_stages(self) -> list[Stage]:
         """The stages in the order they are trained; the last one is the recipe's own training."""
-        last = Stage("main", self.objectives, parts=self.parts, scores=self.scores, training=self.training)
+        training = self.training
+        if self.faithful and training.thresholds == "global":
+            training = replace(training, thresholds="fixed")  # no published program tunes it
+        last = Stage("main", self.objectives, parts=self.parts, scores=self.scores, training=training)
         stages = [*self.stages, last]
         return [replace(stage, objectives=[self.published(part) for part in stage.objectives]) for stage in stages]
 
@@ -147,6 +218,12 @@ class Recipe:
         """The options of a part; where the recipe is faithful in the published form, if the part knows one."""
         known = options is not None and any(field.name == "faithful" for field in fields(options))
         return replace(options, faithful=True) if known and self.faithful else options
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the text encoder gives the states of tokens."""
+        encoder = self.text_encoder
+        return isinstance(encoder.encoder if isinstance(encoder, Fields) else encoder, Transformer)
 
     @property
     def reads_fields(self) -> bool:
@@ -212,34 +289,11 @@ class Recipe:
             elif path[0] not in data:
                 hint = suggestion(key, [*training, *data])
                 raise ConfigError(f"--set: there is no key '{key}'{hint} `hgraph recipes show NAME --full` lists all.")
-            self._assign(data, path, value)
+            assign(data, path, value)
         try:
             return from_mapping(Recipe, data)
         except ConfigError as error:
             raise ConfigError(f"--set: {error}") from None
-
-    @staticmethod
-    def _assign(data: dict[str, Any], path: list[str], value: str) -> None:
-        try:
-            parsed = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError):  # ValueError: a date that is none
-            parsed = value
-        place = data
-        for part in path[:-1]:
-            if isinstance(place, dict) and part in place and place[part] is None:
-                place[part] = {}
-            inner = place.get(part) if isinstance(place, dict) else None
-            if not isinstance(inner, dict):
-                known = [key for key, item in data.items() if isinstance(item, dict | None)]
-                hint = suggestion(part, known)
-                raise ConfigError(f"--set: there is no key '{'.'.join(path)}'{hint} Sections: {', '.join(known)}.")
-            place = inner
-        if path[-1] in ("text_encoder", "label_encoder", "scorer") and isinstance(parsed, str):
-            parsed = {"name": parsed}
-        if path[-1] == "name" and isinstance(place, dict) and place.get("name") != parsed and len(path) > 1:
-            # Another member of the axis has other options.
-            place.clear()
-        place[path[-1]] = parsed
 
     def with_text_encoder(self, encoder: str) -> "Recipe":
         """A copy with another text encoder: `bag`, or a Hugging Face model. Rates follow the kind of encoder.
@@ -250,10 +304,18 @@ class Recipe:
         if encoder == "bag":
             if isinstance(self.text_encoder, Bag):
                 return self
-            training = replace(
-                self.training, learning_rate=1e-3, head_learning_rate=1e-3, batch_size=32, warmup=0.0, max_grad_norm=0.0
-            )
-            return replace(self, text_encoder=Bag(), training=training)
+            if isinstance(self.text_encoder, Fields) and isinstance(self.text_encoder.encoder, Bag):
+                return self
+            rates: dict[str, Any] = {
+                "learning_rate": 1e-3,
+                "head_learning_rate": 1e-3,
+                "warmup": 0.0,
+                "max_grad_norm": 0.0,
+            }
+            changed = self._with_rates(rates, batch_size=32)
+            if isinstance(self.text_encoder, Fields):
+                return replace(changed, text_encoder=replace(self.text_encoder, encoder=Bag(), max_lengths={}))
+            return replace(changed, text_encoder=Bag())
         if isinstance(self.text_encoder, Transformer | Frozen):
             return replace(self, text_encoder=replace(self.text_encoder, model=encoder))
         if isinstance(self.text_encoder, Fields) and isinstance(self.text_encoder.encoder, Transformer | Frozen):
@@ -266,11 +328,16 @@ class Recipe:
                 f"--text-encoder: the recipe '{self.name}' scores by n-grams alone and needs 'bag', found '{encoder}'. "
                 "Use --recipe wide_deep, flat or htla."
             )
-        training = replace(self.training, learning_rate=3e-5, head_learning_rate=1e-3, max_grad_norm=1.0)
+        changed = self._with_rates({"learning_rate": 3e-5, "head_learning_rate": 1e-3, "max_grad_norm": 1.0})
         other = Transformer(model=encoder)
         if isinstance(self.text_encoder, Fields):
-            return replace(self, text_encoder=replace(self.text_encoder, encoder=other), training=training)
-        return replace(self, text_encoder=other, training=training)
+            return replace(changed, text_encoder=replace(self.text_encoder, encoder=other))
+        return replace(changed, text_encoder=other)
+
+    def _with_rates(self, rates: dict[str, Any], **main: Any) -> "Recipe":
+        """A copy with other `rates` in all its trainings, and `main` changes in the last one."""
+        stages = [replace(stage, training=replace(stage.training, **rates)) for stage in self.stages]
+        return replace(self, stages=stages, training=replace(self.training, **rates, **main))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain keys and values, ready for YAML."""

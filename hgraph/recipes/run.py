@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 from transformers import TrainerCallback, set_seed
 
 from hgraph.data import AlignmentDataset, Corpus, text_fields
-from hgraph.data.label_documents import label_rows, label_texts
+from hgraph.data.label_documents import label_rows
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import save_model
 from hgraph.models import AlignmentModel
-from hgraph.recipes.build import build_model, build_text_encoder, count_parameters
+from hgraph.recipes.build import build_model, build_text_encoder, count_parameters, recipe_label_texts
 from hgraph.recipes.recipe import Recipe
 from hgraph.recipes.run_folder import CHECKPOINTS, check_folder, not_written, open_folder
 from hgraph.recipes.stages import begin_stage, build_trainer
@@ -105,6 +105,9 @@ def train(
         last = stage.name == MAIN
         checkpoints = folder / CHECKPOINTS if last else folder / CHECKPOINTS / stage.name
         checkpoint = last_checkpoint(checkpoints) if resume else None
+        if last and checkpoint is None:
+            # Every process does the same, so none waits; what it gives is in the first checkpoint.
+            model.pretrain(seed=recipe.training.seed, device=state.device, progress=state.is_main_process)
         trainer = build_trainer(
             stage,
             graph,
@@ -210,7 +213,7 @@ def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[Alignmen
     """The untrained model of `recipe`, and the documents as it reads them."""
     texts, labels = corpus_texts(recipe, corpus), corpus.labels
     if recipe.training.label_documents:
-        texts = [*texts, *label_texts(graph, "name+description")]
+        texts = [*texts, *recipe_label_texts(recipe, graph, "name+description")]
         labels = sp.vstack([labels, label_rows(graph)], format="csr")
     encoder = build_text_encoder(recipe, texts)
     counts = label_support(corpus)

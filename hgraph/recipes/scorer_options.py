@@ -90,13 +90,53 @@ class LabelAttention:
 
     name: Literal["label_attention"] = "label_attention"
     heads: int = 4
+    query: Literal["label", "given", "learned"] = "label"
+    projections: Literal["learned", "none"] = "learned"
     dropout: float = 0.0
+    faithful: bool = False
+    all_limit: int = 1000
 
     def __post_init__(self) -> None:
-        at_least(self, 1, "heads")
+        at_least(self, 1, "heads", "all_limit")
         check_share(self, "dropout")
 
 
-ScorerOptions = Linear | MLP | Additive | Dot | Bilinear | Shrunk | Gated | Concat | LabelAttention
-LABEL_VECTOR_SCORERS = (Additive, Dot, Bilinear, Shrunk, Gated, Concat)
+@dataclass(frozen=True)
+class HMCN:
+    """Local scores level by level, global scores, and both together; see :class:`hgraph.scoring.HMCNScorer`."""
+
+    name: Literal["hmcn"] = "hmcn"
+    heads: int = 4
+    dropout: float = 0.1
+    top: int = 32
+    blend: float = 0.5
+    integrator: bool = True
+    faithful: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "heads", "top")
+        check_share(self, "dropout")
+        if not 0 <= self.blend <= 1:
+            raise ConfigError(f"'blend' must be a share from 0 to 1, found {self.blend}.")
+
+
+@dataclass(frozen=True)
+class HJCL:
+    """Labels read the tokens, then weigh them by what they read; see :class:`hgraph.scoring.HJCLScorer`."""
+
+    name: Literal["hjcl"] = "hjcl"
+    heads: int = 4
+    dropout: float = 0.3
+    head_dropout: float = 0.1
+    faithful: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "heads")
+        check_share(self, "dropout", "head_dropout")
+
+
+ScorerOptions = Linear | MLP | Additive | Dot | Bilinear | Shrunk | Gated | Concat | LabelAttention | HMCN | HJCL
+LABEL_VECTOR_SCORERS = (Additive, Dot, Bilinear, Shrunk, Gated, Concat, HJCL)
 """Those that read label vectors."""
+TOKEN_SCORERS = (LabelAttention, HJCL)
+"""Those that read token states, and say what a document tells about each label."""

@@ -76,6 +76,7 @@ def build_trainer(
     """
     t = stage.training
     metric = t.metric if "scores" in model.objectives.uses else "loss"
+    warmup = t.warmup_steps or t.warmup  # below 1 it is a share
     bf16 = t.precision == "bf16" or (
         t.precision == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     )
@@ -87,8 +88,8 @@ def build_trainer(
         gradient_accumulation_steps=t.gradient_accumulation,
         learning_rate=t.learning_rate,
         weight_decay=t.weight_decay,
-        lr_scheduler_type=t.scheduler if not (t.scheduler == "constant" and t.warmup) else "constant_with_warmup",
-        warmup_steps=t.warmup,
+        lr_scheduler_type="constant_with_warmup" if t.scheduler == "constant" and warmup else t.scheduler,
+        warmup_steps=warmup,
         max_grad_norm=t.max_grad_norm,
         eval_strategy="epoch",
         save_strategy="epoch",

@@ -69,6 +69,7 @@ class Training:
         weight_decay: On matrices of the dense parts.
         scheduler: `linear` falls to zero over the run, `constant` does not.
         warmup: Share of the steps over which the rates rise.
+        warmup_steps: Steps over which the rates rise, in place of a share; 0 goes by `warmup`.
         max_grad_norm: Gradients are clipped to it; 0 leaves them.
         gradient_accumulation: Batches of one step.
         early_stopping: Validations without improvement before training ends; 0 never stops early.
@@ -93,6 +94,7 @@ class Training:
     weight_decay: float = 0.0
     scheduler: Literal["linear", "constant"] = "linear"
     warmup: float = 0.0
+    warmup_steps: int = 0
     max_grad_norm: float = 0.0
     gradient_accumulation: int = 1
     early_stopping: int = 3
@@ -108,7 +110,7 @@ class Training:
     def __post_init__(self) -> None:
         at_least(self, 1, "epochs", "batch_size", "eval_batch_size", "gradient_accumulation")
         at_least(self, 0, "learning_rate", "head_learning_rate", "lexical_learning_rate", "weight_decay")
-        at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed")
+        at_least(self, 0, "max_grad_norm", "early_stopping", "save_steps", "seed", "warmup_steps")
         if self.seed >= 2**32:
             raise ConfigError(f"'seed' must be below 2**32, found {self.seed}.")
         check_share(self, "warmup")

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hgraph.errors import ConfigError
+from hgraph.recipes.checks import at_least, check_share
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -11,4 +14,21 @@ class Dropout:
     name: Literal["dropout"] = "dropout"
 
 
-ViewOptions = Dropout
+@dataclass(frozen=True)
+class LabelGuided:
+    """The words that a document's labels ask for; see :class:`hgraph.models.LabelGuidedView`."""
+
+    name: Literal["label_guided"] = "label_guided"
+    heads: int = 8
+    threshold: float = 0.02
+    temperature: float = 1.0
+    faithful: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "heads")
+        check_share(self, "threshold")
+        if self.temperature <= 0:
+            raise ConfigError(f"'temperature' must be above 0, found {self.temperature}.")
+
+
+ViewOptions = Dropout | LabelGuided

@@ -7,13 +7,18 @@ from hgraph.scoring.dot_scorer import DotScorer
 from hgraph.scoring.frozen_concat_scorer import FrozenConcatScorer
 from hgraph.scoring.frozen_cosine_scorer import FrozenCosineScorer
 from hgraph.scoring.frozen_gated_scorer import FrozenGatedScorer
+from hgraph.scoring.frozen_hjcl_scorer import FrozenHJCLScorer
 from hgraph.scoring.frozen_label_attention_scorer import FrozenLabelAttentionScorer
+from hgraph.scoring.frozen_level_scorer import FrozenLevelScorer
 from hgraph.scoring.frozen_scorer import FrozenScorer
 from hgraph.scoring.functional import additive_scores, dot_scores, log_odds, shrinkage
 from hgraph.scoring.fusion import gated_scores, hidden_scores
 from hgraph.scoring.gated_scorer import GatedScorer
+from hgraph.scoring.hjcl_scorer import HJCLScorer
+from hgraph.scoring.hmcn_scorer import FrozenHMCNScorer, HMCNScorer
 from hgraph.scoring.label_attention import attended_features, attention_scores, attention_weights
 from hgraph.scoring.label_attention_scorer import LabelAttentionScorer
+from hgraph.scoring.level_decoding import LevelDecoding
 from hgraph.scoring.lexical_scorer import LexicalScorer
 from hgraph.scoring.linear_scorer import LinearScorer
 from hgraph.scoring.mlp_scorer import FrozenMLPScorer, MLPScorer
@@ -29,11 +34,17 @@ __all__ = [
     "FrozenConcatScorer",
     "FrozenCosineScorer",
     "FrozenGatedScorer",
+    "FrozenHJCLScorer",
+    "FrozenHMCNScorer",
     "FrozenLabelAttentionScorer",
+    "FrozenLevelScorer",
     "FrozenMLPScorer",
     "FrozenScorer",
     "GatedScorer",
+    "HJCLScorer",
+    "HMCNScorer",
     "LabelAttentionScorer",
+    "LevelDecoding",
     "LexicalScorer",
     "LinearScorer",
     "MLPScorer",

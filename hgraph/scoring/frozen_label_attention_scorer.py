@@ -7,7 +7,13 @@ from torch import Tensor
 
 from hgraph.scoring.blocks import MEMORY_BUDGET, check_budget
 from hgraph.scoring.frozen_scorer import FrozenScorer
-from hgraph.scoring.label_attention import attend_in_blocks, attention_scores, project_tokens
+from hgraph.scoring.label_attention import (
+    attend_in_blocks,
+    attended_features,
+    attention_scores,
+    pair_scores,
+    project_tokens,
+)
 
 
 class FrozenLabelAttentionScorer(FrozenScorer):
@@ -18,7 +24,8 @@ class FrozenLabelAttentionScorer(FrozenScorer):
 
     Args:
         query: what labels look for, over the square root of the width of a head.
-        weight: what the features of each label are multiplied with.
+        weight: what the features of each label are multiplied with; None with ``pair_weight``.
+        pair_weight: for each label what the features of every label are multiplied with.
         bias: one number a label.
         token_map: tokens to keys, then to values; without it both are the tokens.
         heads: attention heads.
@@ -26,7 +33,7 @@ class FrozenLabelAttentionScorer(FrozenScorer):
 
     Shapes:
         - text ``[B, T, D]``, mask ``[B, T]`` (bool), candidates ``[B, K]`` (long)
-        - query and weight ``[L, D]``, bias ``[L]``, token_map ``[2 D, D]``
+        - query and weight ``[L, D]``, pair_weight ``[L, L, D]``, bias ``[L]``, token_map ``[2 D, D]``
         - output ``[B, L]``, or ``[B, K]`` with candidates
 
     Example:
@@ -39,7 +46,8 @@ class FrozenLabelAttentionScorer(FrozenScorer):
     kind = "label_attention"
     reads_tokens = True
     query: Tensor
-    weight: Tensor
+    weight: Tensor | None
+    pair_weight: Tensor | None
     bias: Tensor
     token_map: Tensor | None
 
@@ -47,13 +55,16 @@ class FrozenLabelAttentionScorer(FrozenScorer):
         self,
         *,
         query: Tensor,
-        weight: Tensor,
         bias: Tensor,
+        weight: Tensor | None = None,
+        pair_weight: Tensor | None = None,
         token_map: Tensor | None = None,
         heads: int = 1,
         memory_budget: int = MEMORY_BUDGET,
     ) -> None:
-        super().__init__(*query.shape, query=query, weight=weight, bias=bias, token_map=token_map)
+        super().__init__(
+            *query.shape, query=query, weight=weight, pair_weight=pair_weight, bias=bias, token_map=token_map
+        )
         self.heads = heads
         self.memory_budget = check_budget(memory_budget)
 
@@ -67,10 +78,14 @@ class FrozenLabelAttentionScorer(FrozenScorer):
     ) -> Tensor:
         """Scores of every label, or of the candidates of each document."""
         documents = project_tokens(text, mask, self.token_map, channels=self.channels)
+        attend = partial(attend_in_blocks, heads=self.heads, memory_budget=self.memory_budget)
+        if self.pair_weight is not None:
+            read = partial(attended_features, heads=self.heads)
+            features = attend(read, documents, [self.query], None)
+            return pair_scores(features, self.pair_weight, self.bias, candidates)
+        assert self.weight is not None
         block = partial(attention_scores, heads=self.heads)
-        scores = attend_in_blocks(
-            block, documents, [self.query, self.weight], candidates, heads=self.heads, memory_budget=self.memory_budget
-        )
+        scores = attend(block, documents, [self.query, self.weight], candidates)
         return scores + (self.bias if candidates is None else self.bias[candidates])
 
     def options(self) -> dict[str, Any]:

@@ -78,6 +78,24 @@ def attended_features(
     return (weights.to(value.dtype) @ values).permute(1, 2, 0, 3).flatten(-2)
 
 
+def pair_scores(features: Tensor, weight: Tensor, bias: Tensor, candidates: Tensor | None = None) -> Tensor:
+    r"""Scores that each label takes from the features of all labels side by side.
+
+    .. math:: z_{i,l} = \sum_m \langle w_{l,m}, g_{i,m} \rangle + b_l
+
+    Shapes:
+        - features ``[B, L, D]``, weight ``[L, L, D]``, bias ``[L]``, candidates ``[B, K]`` (long)
+        - output ``[B, L]``, or ``[B, K]`` with candidates
+
+    Example:
+        >>> weight = torch.tensor([[[1.0], [0.0]], [[1.0], [1.0]]])
+        >>> pair_scores(torch.tensor([[[2.0], [3.0]]]), weight, torch.zeros(2))
+        tensor([[2., 5.]])
+    """
+    scores = F.linear(features.flatten(1), weight.flatten(1), bias)
+    return scores if candidates is None else scores.gather(1, candidates)
+
+
 def attention_weights(query: Tensor, key: Tensor, pads: Tensor | None, *, heads: int, dropout: float = 0.0) -> Tensor:
     r"""How much each label reads of each token, :math:`p = \operatorname{softmax}_t \langle q_{l,\eta}, k_{i,t,\eta}
     \rangle`, at least in single precision.

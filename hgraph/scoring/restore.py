@@ -8,8 +8,11 @@ from hgraph.errors import ConfigError
 from hgraph.scoring.frozen_concat_scorer import FrozenConcatScorer
 from hgraph.scoring.frozen_cosine_scorer import FrozenCosineScorer
 from hgraph.scoring.frozen_gated_scorer import FrozenGatedScorer
+from hgraph.scoring.frozen_hjcl_scorer import FrozenHJCLScorer
 from hgraph.scoring.frozen_label_attention_scorer import FrozenLabelAttentionScorer
+from hgraph.scoring.frozen_level_scorer import FrozenLevelScorer
 from hgraph.scoring.frozen_scorer import FrozenScorer
+from hgraph.scoring.hmcn_scorer import FrozenHMCNScorer
 from hgraph.scoring.linear_scorer import LinearScorer
 from hgraph.scoring.mlp_scorer import FrozenMLPScorer
 
@@ -17,7 +20,7 @@ _KINDS: dict[str, type[FrozenScorer] | type[LinearScorer]] = {
     scorer.kind: scorer
     for scorer in (
         LinearScorer, FrozenCosineScorer, FrozenLabelAttentionScorer, FrozenGatedScorer, FrozenConcatScorer,
-        FrozenMLPScorer,
+        FrozenMLPScorer, FrozenLevelScorer, FrozenHJCLScorer, FrozenHMCNScorer,
     )
 }  # fmt: skip
 

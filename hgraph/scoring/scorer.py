@@ -38,6 +38,10 @@ class Scorer(nn.Module, ABC):
     """Whether :meth:`forward_branches` gives scores of parts of the scorer beside the final ones."""
     label_parameters: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that have one row a label, where there are such."""
+    label_products: ClassVar[tuple[tuple[str, str], ...]] = (("weight", "bias"),)
+    """Names of the weights and biases, one row a label each, that the scores of labels are made with."""
+    label_inputs: ClassVar[tuple[str, ...]] = ()
+    """Those of `label_parameters` that scores of labels are multiplied with; a label that is new starts with zeros."""
     label_buffers: ClassVar[tuple[str, ...]] = ()
     """Names of the buffers that have one row a label; a label that is new starts with zeros."""
 

@@ -9,7 +9,7 @@ from hgraph.text.fields import plain_text
 from hgraph.text.frozen_text_encoder import FrozenTextEncoder
 from hgraph.text.hashed_features import HashedFeatures
 from hgraph.text.lora import LoRAOptions
-from hgraph.text.states import SparseFeatures, Text, TextEncoder, TextStates
+from hgraph.text.states import SparseFeatures, Text, TextEncoder, TextStates, WordEmbeddings
 from hgraph.text.transformer_text_encoder import TransformerTextEncoder
 from hgraph.text.vector_text_encoder import VectorTextEncoder
 from hgraph.text.wide_deep_text_encoder import WideDeepTextEncoder
@@ -29,6 +29,7 @@ __all__ = [
     "TransformerTextEncoder",
     "VectorTextEncoder",
     "WideDeepTextEncoder",
+    "WordEmbeddings",
     "plain_text",
     "restore_text_encoder",
 ]

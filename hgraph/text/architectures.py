@@ -1,5 +1,6 @@
 """Where the transformers and tokenizers of different architectures differ."""
 
+import inspect
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,18 @@ def ends_with_cls(tokenizer: Any) -> bool:
     ids = tokenizer("")["input_ids"]
     cls = tokenizer.cls_token_id
     return cls is not None and len(ids) > 0 and ids[-1] == cls and ids[0] != cls
+
+
+def added_tokens(tokenizer: Any) -> list[int]:
+    """Ids of the tokens that a tokenizer adds, such as `[CLS]` and padding; a word it does not know is none of them."""
+    roles = ("cls_token_id", "sep_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "mask_token_id")
+    ids = {getattr(tokenizer, role, None) for role in roles}
+    return sorted(number for number in ids if number is not None)
+
+
+def takes_embeddings(model: Any) -> bool:
+    """Whether `model` reads vectors in the place of token ids."""
+    return "inputs_embeds" in inspect.signature(model.forward).parameters
 
 
 def widening_map(model: Any) -> nn.Module:

@@ -14,7 +14,7 @@ from hgraph.text.assets import read_options, subfolder, substate, write_options
 from hgraph.text.attention_pooling import AttentionPooling
 from hgraph.text.fields import plain_texts
 from hgraph.text.pooling import masked_max, masked_mean
-from hgraph.text.states import Text, TextEncoder, TextStates
+from hgraph.text.states import Text, TextEncoder, TextStates, WordEmbeddings
 from hgraph.text.transformer_text_encoder import TransformerTextEncoder
 from hgraph.text.windows import Truncation, token_windows
 
@@ -40,7 +40,7 @@ class ChunkedTextEncoder(TextEncoder):
 
     Shapes (W windows in the batch, K most windows of a document):
         - input: `input_ids` [W, T], `attention_mask` [W, T], `windows` [B, K], the windows of each document, -1 where
-          there is none.
+          there is none; `token_weights` [W, T] as the encoder takes them.
         - output: `pooled` [B, D]; `tokens` [B, K T, D] and `mask`, the windows side by side, so that tokens in an
           overlap come twice.
     """
@@ -120,6 +120,18 @@ class ChunkedTextEncoder(TextEncoder):
         """Embedding-layer vectors of label names, read from their first windows, [B, channels]."""
         first = batch["windows"][:, 0].clamp(min=0)
         return self.encoder.embed({name: value[first] for name, value in batch.items() if name != "windows"})
+
+    @property
+    def word_channels(self) -> int:
+        """That of the encoder."""
+        return self.encoder.word_channels
+
+    def word_embeddings(self, batch: Mapping[str, Tensor]) -> WordEmbeddings:
+        """The tokens of all windows."""
+        words = self.encoder.word_embeddings(batch)
+        # Windows are numbered document by document.
+        words.document = (batch["windows"] >= 0).nonzero()[:, 0]
+        return words
 
     def save_assets(self, folder: Path) -> None:
         """Write options, and what the encoder needs into a folder of its own."""

@@ -51,6 +51,23 @@ class TextStates:
     field_mask: Tensor | None = None
 
 
+@dataclass
+class WordEmbeddings:
+    """The tokens of a batch before the first layer of a transformer, without positions.
+
+    Shapes (N rows of tokens: the texts, or their windows):
+        - vectors: [N, T, E], rows of the table of word embeddings.
+        - mask: [N, T] bool, True at real tokens.
+        - special: [N, T] bool, True at tokens that the tokenizer adds, padding included.
+        - document: [N], long, which text of the batch each row belongs to.
+    """
+
+    vectors: Tensor
+    mask: Tensor
+    special: Tensor
+    document: Tensor
+
+
 class TextEncoder(nn.Module):
     """Base of the text encoders.
 
@@ -85,6 +102,25 @@ class TextEncoder(nn.Module):
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Cheap vectors [B, channels] for short texts such as label names, from the embedding layer alone."""
         raise NotImplementedError
+
+    @property
+    def word_channels(self) -> int:
+        """Width E of the vectors of :meth:`word_embeddings`."""
+        raise self._without_words()
+
+    def word_embeddings(self, batch: Mapping[str, Tensor]) -> WordEmbeddings:
+        """The tokens of a batch as word embeddings; :meth:`forward` then takes `token_weights` [N, T] for them.
+
+        Raises:
+            ConfigError: The encoder reads no word embeddings, or does not weigh them.
+        """
+        raise self._without_words()
+
+    def _without_words(self) -> ConfigError:
+        return ConfigError(
+            f"the tokens of a text must have word embeddings to be weighed, but {type(self).__name__} gives none. Use "
+            "the text encoder 'transformer'."
+        )
 
     def save_assets(self, folder: Path) -> None:
         """Write what the encoder needs beside its weights (tokenizer, vocabulary, options) into `folder`.

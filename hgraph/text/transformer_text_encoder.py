@@ -11,18 +11,20 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.text.architectures import (
+    added_tokens,
     check_layers,
     describe_model,
     describe_tokenizer,
     ends_with_cls,
     max_positions,
+    takes_embeddings,
     widening_map,
 )
 from hgraph.text.assets import read_options, write_options
 from hgraph.text.fields import plain_texts
 from hgraph.text.lora import LoRAOptions, add_lora, merge_lora
 from hgraph.text.pooling import Pooling, masked_mean, pool
-from hgraph.text.states import Text, TextEncoder, TextStates
+from hgraph.text.states import Text, TextEncoder, TextStates, WordEmbeddings
 from hgraph.text.windows import Truncation, token_windows
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class TransformerTextEncoder(TextEncoder):
         truncation: What the last call of :meth:`prepare` cut off, a :class:`~hgraph.text.windows.Truncation`.
 
     Shapes:
-        - input: `input_ids` [B, T], `attention_mask` [B, T]; T is the longest text of the batch.
+        - input: `input_ids` [B, T], `attention_mask` [B, T]; T is the longest text of the batch. `token_weights`
+          [B, T], if given, multiply the word embeddings; positions and types are added to the products.
         - output: `pooled` [B, D], `tokens` [B, T, D], `mask` [B, T]; `layers`, one [B, T, D] for each asked for.
     """
 
@@ -157,19 +160,30 @@ class TransformerTextEncoder(TextEncoder):
             mask[row, : len(item)] = 1
         return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TextStates:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_weights: Tensor | None = None) -> TextStates:
         """Encode a batch; see the class for shapes."""
         mask = attention_mask.bool()
-        tokens, layers = self._run(input_ids, attention_mask)
+        tokens, layers = self._run(self._inputs(input_ids, token_weights), attention_mask)
         return TextStates(pooled=self.dropout(pool(tokens, mask, self._where)), tokens=tokens, mask=mask, layers=layers)
 
-    def _run(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    def _inputs(self, input_ids: Tensor, token_weights: Tensor | None) -> dict[str, Tensor]:
+        """What the transformer reads: token ids, or their word embeddings times the weights."""
+        if token_weights is None:
+            return {"input_ids": input_ids}
+        if token_weights.shape != input_ids.shape:
+            raise ConfigError(
+                f"'token_weights' must have shape {list(input_ids.shape)}, but got {list(token_weights.shape)}."
+            )
+        words = self.model.get_input_embeddings()(input_ids)
+        return {"inputs_embeds": words * token_weights.unsqueeze(-1).to(words.dtype)}
+
+    def _run(self, inputs: dict[str, Tensor], attention_mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         """States of the tokens [B, T, D], of the last layer and of those asked for."""
-        if not len(input_ids):  # most architectures cannot reshape nothing
-            tokens = torch.zeros(*input_ids.shape, self.channels, device=input_ids.device)
+        if not len(attention_mask):  # most architectures cannot reshape nothing
+            tokens = torch.zeros(*attention_mask.shape, self.channels, device=attention_mask.device)
             return tokens, None if self.layers is None else (tokens,) * len(self.layers)
         several = self.layers is not None
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=several)
+        output = self.model(**inputs, attention_mask=attention_mask, output_hidden_states=several)
         tokens = output.last_hidden_state
         if self.layers is None:
             return tokens, None
@@ -186,6 +200,27 @@ class TransformerTextEncoder(TextEncoder):
         if states.shape[-1] != self.channels:
             states = widening_map(self.model)(states)
         return masked_mean(states, batch["attention_mask"].bool())
+
+    @property
+    def word_channels(self) -> int:
+        """Width E of the word embeddings, which some architectures widen later."""
+        table: Any = self.model.get_input_embeddings()
+        return int(table.embedding_dim)
+
+    def word_embeddings(self, batch: Mapping[str, Tensor]) -> WordEmbeddings:
+        """Rows of the table of word embeddings; see the base class."""
+        if not takes_embeddings(self.model):
+            raise ConfigError(
+                f"the tokens of a text can be weighed where the model takes 'inputs_embeds', but "
+                f"{type(self.model).__name__} does not. Use another model, such as a BERT or a RoBERTa."
+            )
+        ids = batch["input_ids"]
+        return WordEmbeddings(
+            vectors=self.model.get_input_embeddings()(ids),
+            mask=batch["attention_mask"].bool(),
+            special=torch.isin(ids, torch.tensor(added_tokens(self.tokenizer), device=ids.device)),
+            document=torch.arange(len(ids), device=ids.device),
+        )
 
     def add_tokens(self, tokens: Sequence[str]) -> None:
         """Teach tokenizer and model special tokens; those it knows stay as they are."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from hgraph.errors import ConfigError
 from hgraph.text.assets import restore_text_encoder, subfolder, substate, write_options
 from hgraph.text.rows import PairedRows
-from hgraph.text.states import Text, TextEncoder, TextStates
+from hgraph.text.states import Text, TextEncoder, TextStates, WordEmbeddings
 
 WIDE, DEEP = "wide_", "deep_"
 
@@ -27,7 +27,8 @@ class WideDeepTextEncoder(TextEncoder):
         deep: Gives vectors; any text encoder.
 
     Shapes:
-        - input: what `wide` takes, each name after `wide_`, and what `deep` takes, each after `deep_`.
+        - input: what `wide` takes, each name after `wide_`, and what `deep` takes, each after `deep_`;
+          `token_weights` for those of `deep`, if it takes any.
         - output: `sparse` of `wide`; everything else of `deep`.
 
     Example:
@@ -77,15 +78,25 @@ class WideDeepTextEncoder(TextEncoder):
             **{DEEP + name: value for name, value in deep.items()},
         }
 
-    def forward(self, **batch: Tensor) -> TextStates:
+    def forward(self, token_weights: Tensor | None = None, **batch: Tensor) -> TextStates:
         """Encode a batch; see the class for shapes."""
-        states = self.deep(**substate(batch, DEEP))
+        weights = {} if token_weights is None else {"token_weights": token_weights}
+        states = self.deep(**substate(batch, DEEP), **weights)
         states.sparse = self.wide(**substate(batch, WIDE)).sparse
         return states
 
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What the deep encoder gives for label names, [B, channels]."""
         return self.deep.embed(substate(batch, DEEP))
+
+    @property
+    def word_channels(self) -> int:
+        """That of the deep encoder."""
+        return self.deep.word_channels
+
+    def word_embeddings(self, batch: Mapping[str, Tensor]) -> WordEmbeddings:
+        """The tokens of the deep encoder."""
+        return self.deep.word_embeddings(substate(batch, DEEP))
 
     def save_assets(self, folder: Path) -> None:
         """Write each encoder into a folder of its own."""

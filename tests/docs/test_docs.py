@@ -12,12 +12,14 @@ import pytest
 
 from hgraph.cli.main import COMMANDS, cli
 from hgraph.recipes import label_encoder_options as labels
+from hgraph.recipes import model_options as m
 from hgraph.recipes import objective_options as o
 from hgraph.recipes import recipe as r
 from hgraph.recipes import recipe_names
 from hgraph.recipes import scorer_options as sc
 from hgraph.recipes import text_encoder_options as e
 from hgraph.recipes import training_options as t
+from hgraph.recipes import view_options as v
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = {
@@ -30,8 +32,10 @@ SECTIONS = {
     **{member.name: member for member in get_args(e.TextEncoderOptions)},
     **{member.name: member for member in get_args(labels.LabelEncoderOptions)},
     **{member.name: member for member in get_args(sc.ScorerOptions)},
+    "hbgl": m.HBGL,
     "lexical": e.Lexical,
     **{member.name: member for member in get_args(o.ObjectiveOptions)},
+    "label_guided": v.LabelGuided,
 }
 PAGES = [
     "README.md",
@@ -43,6 +47,7 @@ PAGES = [
     "docs/inspect.md",
     "docs/label-encoders.md",
     "docs/recipes.md",
+    "docs/reproduction.md",
     "docs/results.md",
     "docs/transforms.md",
     "examples/README.md",

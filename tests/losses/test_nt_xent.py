@@ -57,7 +57,41 @@ def test_an_empty_batch_gives_zero_with_a_gradient():
     assert value == 0 and text.grad.shape == (0, 3)
 
 
+def test_projection_by_its_definition():
+    torch.manual_seed(0)
+    loss = NTXentLoss(projection=4).eval().double()
+    text, views = torch.randn(3, 4).double(), torch.randn(3, 2, 4).double()
+    one, other = (layer for layer in loss.projection if isinstance(layer, torch.nn.Linear))
+
+    def project(vector):
+        return other.weight @ (one.weight @ vector + one.bias).clamp(min=0) + other.bias
+
+    first = torch.stack([project(vector) for vector in text])
+    values = [nt_xent_loop(first, torch.stack([project(v) for v in views[:, k]]), 1.0) for k in range(2)]
+    found = loss(text=text, views=views)
+    torch.testing.assert_close(found, sum(values) / 2)
+    found.backward()
+    assert all(parameter.grad.any() for parameter in loss.parameters())
+    assert not torch.allclose(found, NTXentLoss()(text=text, views=views))
+
+
+def test_projection_has_dropout_before_each_map_in_training_alone():
+    loss = NTXentLoss(projection=4, dropout=0.5)
+    kinds = [type(layer).__name__ for layer in loss.projection]
+    assert kinds == ["Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    text, views = torch.randn(3, 4), torch.randn(3, 1, 4)
+    assert len({loss(text=text, views=views).item() for _ in range(9)}) > 1
+    assert len({loss.eval()(text=text, views=views).item() for _ in range(9)}) == 1
+    assert loss(text=text[:0], views=views[:0]) == 0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert loss(text=text, views=views).dtype == torch.float32
+
+
 def test_wrong_input_is_named():
+    with pytest.raises(ConfigError, match="'projection' must be at least 1, or None for none, but got 0"):
+        NTXentLoss(projection=0)
+    with pytest.raises(ConfigError, match="'dropout' must be at least 0 and below 1, but got 1"):
+        NTXentLoss(projection=2, dropout=1.0)
     with pytest.raises(ConfigError, match="'temperature' must be above 0"):
         NTXentLoss(temperature=0.0)
     with pytest.raises(ConfigError, match=r"'views' must have shape \[documents, views, channels\], but got \[2, 3\]"):

@@ -38,3 +38,28 @@ def test_extreme_scores_stay_finite():
     for kind in ("sigmoid", "softmax"):
         log_odds = ConditionalLink(GRAPH, kind=kind)(torch.tensor([[80.0] * 6, [-80.0] * 6]))
         assert torch.isfinite(log_odds).all()
+
+
+WIDER = LabelGraph.from_edges(
+    [("a", "n"), ("n", "b"), ("a", "c"), ("b", "d"), ("e", "m"), ("m", "f"), ("m", "k"), ("m", "o"), ("o", "f")]
+)
+"""`GRAPH` with `n` put above `b`, `m` and below it `o` above `f`, and the leaf `k`."""
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_labels_without_scores_leave_those_below_as_they_were(kind):
+    torch.manual_seed(0)
+    scores = torch.randn(5, 6)
+    expected = ConditionalLink(GRAPH, kind=kind)(scores)
+    link, wide = ConditionalLink(WIDER, kind=kind), torch.randn(5, WIDER.num_labels)
+    known = torch.tensor([WIDER.label_id.index(label) for label in GRAPH.label_id])
+    wide[:, known] = scores
+    assert not torch.allclose(link(wide)[:, known], expected, atol=1e-2)
+    link.unscored[[WIDER.label_id.index(label) for label in "nmok"]] = True
+    found = link(wide)
+    torch.testing.assert_close(found[:, known], expected, rtol=1e-4, atol=1e-4)
+    assert found[:, link.unscored].sigmoid().max() < 1e-9
+    # Nothing but the hierarchy and the mark decides: it comes back with the state.
+    other = ConditionalLink(WIDER, kind=kind)
+    other.load_state_dict(link.state_dict())
+    assert torch.equal(other(wide), found)

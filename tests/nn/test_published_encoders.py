@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import gelu, layer_norm
 from torch_geometric.data import Data
 
+from hgraph.errors import ConfigError
 from hgraph.nn.label_encoders import GPTransLabelEncoder, GraphormerLabelEncoder
 from hgraph.nn.label_encoders.published import HGCLRBlock, HTLABlock
 from hgraph.nn.label_encoders.published.htla_block import scrambled
@@ -104,9 +105,11 @@ def test_htla(layers):
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_hgclr(layers):
+@pytest.mark.parametrize("program", ["hgclr", "htla_n"])
+def test_hgclr_and_htla_n(layers, program):
     torch.manual_seed(0)
-    encoder = GraphormerLabelEncoder(GRAPH, channels=8, heads=2, layers=layers, faithful=True).double().eval()
+    options = {"layers": layers, "faithful": True, "program": program}
+    encoder = GraphormerLabelEncoder(GRAPH, channels=8, heads=2, **options).double().eval()
     assert encoder.edge_encoding.distance_embedding.weight.shape == (20, 1)
     x = features = torch.randn(6, 8).double()
     bias = pair_table(encoder.edge_encoding).squeeze(-1)
@@ -123,11 +126,16 @@ def test_hgclr(layers):
         )
         attended, _ = reference(x[None], x[None], x[None], attn_mask=bias)
         x = layer_norm(x + attended[0], (8,), block.attention_norm.weight, block.attention_norm.bias)
-        assert (block.ffn is None) == (number == layers - 1)
+        assert (block.ffn is None) == (program == "hgclr" and number == layers - 1)
         if block.ffn is not None:
             w1, _, _, w2, _ = block.ffn
             x = layer_norm(x + w2(gelu(w1(x))), (8,), block.ffn_norm.weight, block.ffn_norm.bias)
     torch.testing.assert_close(encoder(features), x, rtol=0, atol=1e-7)
+
+
+def test_programs_that_do_not_exist():
+    with pytest.raises(ConfigError, match="'program' must be one of hgclr, htla_n, but got 'hjcl'"):
+        GraphormerLabelEncoder(GRAPH, channels=8, heads=2, program="hjcl")
 
 
 @pytest.mark.parametrize("faithful", [False, True])

@@ -17,7 +17,7 @@ from hgraph.recipes.label_encoder_options import (
     Names,
     TreeSweep,
 )
-from hgraph.recipes.objective_options import BCE, TLA, HiLeCon, RecursiveRegularisation
+from hgraph.recipes.objective_options import BCE, TLA, BranchBCE, HiLeCon, RecursiveRegularisation
 from hgraph.recipes.schema import from_mapping, suggestion
 from hgraph.recipes.scorer_options import Additive, Dot, LabelAttention
 from hgraph.recipes.text_encoder_options import Bag, Frozen, Lexical, Transformer
@@ -101,6 +101,7 @@ LEXICAL_ALONE = {"text_encoder": Bag(channels=0), "scorer": None, "lexical": Lex
         ({"neighbours": Neighbours()}, "fuse"),
         ({"neighbours": Neighbours(), "fuse": True, **LEXICAL_ALONE}, "channels"),
         ({"objectives": [HiLeCon()]}, "label_attention"),
+        ({"objectives": [BranchBCE()]}, "needs a 'view' or the scorer 'hmcn', found neither"),
         ({"objectives": [RecursiveRegularisation()], **LEXICAL_ALONE}, "recursive"),
         ({"objectives": [TLA(negatives="mined")], "label_encoder": Names()}, "mining"),
         ({"scores": "lexical"}, "scores"),

@@ -68,8 +68,8 @@ def test_every_text_encoder_reads_texts_and_label_names(
 @pytest.mark.parametrize("objective", names(ObjectiveOptions))
 def test_every_objective_trains(base, toy_graph, toy_corpora, objective):
     option = next(o for o in get_args(ObjectiveOptions) if o.name == objective)
-    scorer = ["scorer=label_attention", "scorer.heads=2"] if objective == "hilecon" else []
-    recipe = base.override([*scorer, f"objectives=[{{name: {objective}}}]"])
+    needs = {"hilecon": ["scorer=label_attention", "scorer.heads=2"], "branch_bce": ["view=dropout"]}
+    recipe = base.override([*needs.get(objective, []), f"objectives=[{{name: {objective}}}]"])
     torch.manual_seed(0)
     model, dataset = prepare(recipe, toy_graph, toy_corpora["train"])
     begin_stage(model, recipe.all_stages()[0], toy_graph, torch.from_numpy(label_support(toy_corpora["train"])).float())

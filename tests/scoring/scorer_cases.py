@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from hmcn_definition import hmcn
 
 from hgraph.scoring import (
     AdditiveScorer,
@@ -11,6 +12,8 @@ from hgraph.scoring import (
     ConcatScorer,
     DotScorer,
     GatedScorer,
+    HJCLScorer,
+    HMCNScorer,
     LabelAttentionScorer,
     LinearScorer,
     MLPScorer,
@@ -37,9 +40,26 @@ BUILD = {
     "attention-plain": lambda n: LabelAttentionScorer(
         D, num_labels=n, query="learned", heads=1, projections="none"
     ),
+    "attention-given": lambda n: LabelAttentionScorer(
+        D, num_labels=n, query="given", heads=1, projections="none"
+    ),
+    "attention-all": lambda n: LabelAttentionScorer(
+        D, num_labels=n, query="given", heads=2, weight="all"
+    ),
+    "hjcl": lambda n: HJCLScorer(n, D, label_channels=C, heads=3),
+    "hjcl-faithful": lambda n: HJCLScorer(n, D, label_channels=C, heads=2, faithful=True),
+    "hmcn": lambda n: HMCNScorer(D, level=level(n), heads=3),
+    "hmcn-labels": lambda n: HMCNScorer(D, level=level(n), heads=2, label_channels=C),
+    "hmcn-blend": lambda n: HMCNScorer(D, level=level(n), heads=2, blend=0.3, integrator=False),
+    "hmcn-faithful": lambda n: HMCNScorer(D, level=level(n), heads=1, faithful=True),
 }  # fmt: skip
-BLOCKED = [name for name in BUILD if name.startswith(("gated", "concat", "attention"))]
+BLOCKED = [name for name in BUILD if name.startswith(("gated", "concat", "attention", "hjcl"))]
 """Scorers that compute pairs in blocks."""
+
+
+def level(num_labels):
+    """Three levels at most, in no order."""
+    return torch.tensor([1, 2, 3, 2, 1, 3, 3, 2])[:num_labels]
 
 
 def make(name, num_labels=L, dtype=torch.float64):
@@ -61,7 +81,7 @@ def inputs(scorer, batch, num_labels=L, seed=1):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     labels = draw(num_labels, scorer.label_channels)
-    if not scorer.reads_tokens:
+    if not scorer.reads_tokens and not scorer.reads_fields:
         return draw(batch, D), labels, {}
     lengths = torch.tensor([T, 2, 0, 1, 3])[torch.arange(batch) % 5]
     return draw(batch, T, D), labels, {"mask": torch.arange(T) < lengths.unsqueeze(1)}
@@ -69,11 +89,18 @@ def inputs(scorer, batch, num_labels=L, seed=1):
 
 def reference(scorer, text, labels, mask=None):
     """Every score by its definition."""
+    if isinstance(scorer, HJCLScorer):
+        return hjcl_scores(scorer, text, labels, mask)
+    if isinstance(scorer, HMCNScorer):
+        return hmcn(scorer, text, labels, mask)[0]
     scores = torch.zeros(len(text), len(labels), dtype=text.dtype)
     for i, h in enumerate(text):
         for j, f in enumerate(labels):
             bias = scorer.bias[j] if scorer.num_labels else scorer.bias[0]
-            if scorer.reads_tokens:
+            if getattr(scorer, "pair_weight", None) is not None:
+                features = [attended(scorer, h if mask is None else h[mask[i]], g, m) for m, g in enumerate(labels)]
+                scores[i, j] = sum(a @ b for a, b in zip(scorer.pair_weight[j], features, strict=True)) + bias
+            elif scorer.reads_tokens:
                 feature = attended(scorer, h if mask is None else h[mask[i]], f, j)
                 weight = scorer.weight[j] if scorer.weight is not None else scorer.weight_map.weight @ f
                 scores[i, j] = sum(a * b for a, b in zip(weight, feature, strict=True)) + bias
@@ -82,10 +109,55 @@ def reference(scorer, text, labels, mask=None):
     return scores
 
 
+def hjcl_scores(scorer, text, labels, mask=None):
+    """HJCL's scores by their definition, one document at a time."""
+    scores = torch.zeros(len(text), len(labels), dtype=text.dtype)
+    for i, tokens in enumerate(text):
+        real = torch.ones(len(tokens), dtype=torch.bool) if mask is None else mask[i]
+        features = [hjcl_feature(scorer, tokens, real, label) for label in labels]
+        if scorer.faithful:
+            hidden = sum(z @ scorer.head[j] for j, z in enumerate(features)) + scorer.hidden_bias
+            scores[i] = scorer.weight @ hidden.clamp(min=0) + scorer.bias
+        else:
+            for j, z in enumerate(features):
+                hidden = (scorer.hidden_map.weight @ z + scorer.hidden_bias).clamp(min=0)
+                scores[i, j] = scorer.weight[j] @ hidden + scorer.bias[j]
+    return scores
+
+
+def hjcl_feature(scorer, tokens, real, label):
+    """What one document says about one label, by the steps of the paper."""
+    if scorer.faithful:
+        tokens, real = tokens[1:], real[1:]
+    width, query = D // scorer.heads, F.linear(label, *scorer.query_map.parameters())
+    read = torch.zeros(D, dtype=tokens.dtype)
+    for head in range(scorer.heads):
+        part = slice(head * width, (head + 1) * width)
+        pairs = [(scorer.token_map.weight @ token).chunk(2) for token in tokens[real]]
+        exponents = [torch.exp(query[part] @ key[part] / width**0.5) for key, _ in pairs]
+        for exponent, (_, value) in zip(exponents, pairs, strict=True):
+            read[part] = read[part] + exponent / sum(exponents) * value[part]
+    kept = scorer.output_map.weight @ read + query
+    kept = kept + scorer.residual_map.weight @ kept
+    fused = torch.cat([scorer.fusion_map.weight, scorer.label_fusion.weight], dim=1) @ torch.cat([kept, label])
+    fused = fused + scorer.label_fusion.bias
+    if scorer.faithful:
+        direction = fused.exp() / fused.exp().sum()
+        return sum(((direction @ token) * token for token in tokens), torch.zeros(D, dtype=tokens.dtype))
+    exponents = [torch.exp(fused @ token / D**0.5) for token in tokens[real]]
+    terms = (exponent / sum(exponents) * token for exponent, token in zip(exponents, tokens[real], strict=True))
+    return sum(terms, torch.zeros(D, dtype=tokens.dtype))
+
+
 def attended(scorer, tokens, label, index):
     """What one label reads in one document: for each head a softmax over its tokens."""
-    query = scorer.query[index] if scorer.query is not None else F.linear(label, *scorer.query_map.parameters())
     width = D // scorer.heads
+    if scorer.query is not None:
+        query = scorer.query[index]
+    elif scorer.query_map is not None:
+        query = F.linear(label, *scorer.query_map.parameters())
+    else:
+        query = label * width**0.5  # as it is
     feature = torch.zeros(D, dtype=tokens.dtype)
     for head in range(scorer.heads):
         part = slice(head * width, (head + 1) * width)

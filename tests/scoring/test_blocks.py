@@ -8,7 +8,7 @@ from live_tensors import LiveTensors
 from scorer_cases import BLOCKED, inputs, make
 
 from hgraph.errors import ConfigError
-from hgraph.scoring import ConcatScorer, GatedScorer, LabelAttentionScorer
+from hgraph.scoring import ConcatScorer, GatedScorer, HJCLScorer, LabelAttentionScorer
 from hgraph.scoring.blocks import block_shape, in_blocks
 
 EACH = pytest.mark.parametrize("name", BLOCKED)
@@ -77,11 +77,13 @@ LARGE = {
     "attention-one-head": lambda: LabelAttentionScorer(WIDTH, num_labels=LABELS, heads=1, dropout=0.2),
     "attention-many-heads": lambda: LabelAttentionScorer(WIDTH, num_labels=LABELS, heads=8, dropout=0.2),
     "attention-short-texts": lambda: LabelAttentionScorer(WIDTH, num_labels=LABELS, heads=1),
+    "hjcl": lambda: HJCLScorer(LABELS, WIDTH),
+    "hjcl-short-texts": lambda: HJCLScorer(LABELS, WIDTH, heads=1),
 }
 USES = {
     f"{name}-{method}{'-shortlist' * shortlist}{'-gradient' * gradient}": (name, method, shortlist, gradient)
     for name in LARGE
-    for method in (("forward", "label_text") if name.startswith("attention") else ("forward",))
+    for method in (("forward", "label_text") if name.startswith(("attention", "hjcl")) else ("forward",))
     for shortlist in (False, True)
     for gradient in (False, True)
 }
@@ -92,7 +94,7 @@ def peak_bytes(name, method, shortlist, gradient, budget):
     torch.manual_seed(0)
     scorer = LARGE[name]()
     scorer.memory_budget = budget
-    tokens = 3 if name == "attention-short-texts" else TOKENS
+    tokens = 3 if name.endswith("short-texts") else TOKENS
     shape = (BATCH, tokens, WIDTH) if scorer.reads_tokens else (BATCH, WIDTH)
     text, labels = torch.randn(shape, requires_grad=True), torch.randn(LABELS, WIDTH, requires_grad=True)
     candidates = torch.randint(LABELS, (BATCH, SHORTLIST)) if shortlist else None

@@ -26,7 +26,10 @@ def test_features_match_a_loop_and_give_the_scores(name):
         ]
     )
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
-    scores = (features * scorer.weights(labels)).sum(-1) + scorer.bias
+    if scorer.pair_weight is None:
+        scores = (features * scorer.weights(labels)).sum(-1) + scorer.bias
+    else:
+        scores = features.flatten(1) @ scorer.pair_weight.flatten(1).t() + scorer.bias
     torch.testing.assert_close(scorer(text, labels, **mask), scores, rtol=0, atol=1e-12)
     candidates = torch.randint(L, (4, 3))
     picked = features.gather(1, candidates.unsqueeze(-1).expand(-1, -1, D))
@@ -133,8 +136,13 @@ def test_wrong_input_is_named():
         LabelAttentionScorer(6, num_labels=2, heads=4)
     with pytest.raises(ConfigError, match="'num_labels' must be given"):
         LabelAttentionScorer(6, heads=2)
-    with pytest.raises(ConfigError, match="'query' must be one of label, learned, but got 'both'"):
+    with pytest.raises(ConfigError, match="'query' must be one of label, given, learned, but got 'both'"):
         LabelAttentionScorer(6, num_labels=2, heads=2, query="both")
+    with pytest.raises(ConfigError, match=r"'label_channels' must be 6, that of the tokens, .* but got 4"):
+        LabelAttentionScorer(6, num_labels=2, heads=2, query="given", label_channels=4)
+    with pytest.raises(ConfigError, match=r"'num_labels' is 1001, .* would take 24,048,024 bytes, .* Use weight='own'"):
+        LabelAttentionScorer(6, num_labels=1001, heads=2, weight="all")
+    assert LabelAttentionScorer(6, num_labels=3, heads=2, weight="all", all_limit=3).num_labels == 3
     with pytest.raises(ConfigError, match="'dropout' must be at least 0 and below 1"):
         LabelAttentionScorer(6, num_labels=2, heads=2, dropout=1.0)
     with pytest.raises(ConfigError, match=r"must hold one document and one label, .* Raise it, or shorten the texts"):

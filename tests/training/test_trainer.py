@@ -195,7 +195,7 @@ def make_corpus(graph, rows):
     return Corpus(documents, label_matrix(documents["labels"], graph))
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl"])
 def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_graph, tmp_path, kind):
     corpus = make_corpus(toy_graph, [("w1 w2", ["x"]), ("w3 w4", []), ("w5 w1", ["x", "A2"]), ("w9 w9", [])] * 3)
     run = train(toy_recipes[kind].override(["epochs=1"]), toy_graph, corpus, corpus, tmp_path / "run")
@@ -204,7 +204,7 @@ def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_
     assert 0 <= values["validation"]["micro_f1"] <= 1
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl"])
 @pytest.mark.parametrize("case", ["no labels at all", "one label", "one document"])
 def test_smallest_corpora(toy_recipes, toy_graph, tmp_path, kind, case):
     graph, rows = toy_graph, [("w1 w2", []), ("w3 w1", [])] * 4
@@ -242,7 +242,7 @@ def test_calibrated_logits_are_stored(toy_runs, toy_corpora):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["lexical", "mixed", "htla", "wide", "staged"])
+@pytest.mark.parametrize("kind", ["lexical", "mixed", "htla", "hgclr", "hbgl", "wide", "staged"])
 def test_two_processes(toy_recipes, toy_folder, tmp_path, kind):
     (tmp_path / "recipe.yaml").write_text(toy_recipes[kind].to_yaml())
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

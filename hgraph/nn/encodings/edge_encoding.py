@@ -19,6 +19,7 @@ class EdgeEncoding(nn.Module):
     Args:
         channels: the width of an edge state.
         max_level: the cut-off :math:`m` (default 16).
+        levels: whether there is a term of levels (default true); without it the table is zero and not trained.
 
     Shapes:
         - kind ``[E]``, level_difference ``[E]`` (integers)
@@ -32,20 +33,20 @@ class EdgeEncoding(nn.Module):
         torch.Size([9, 4])
     """
 
-    def __init__(self, channels: int, *, max_level: int = 16) -> None:
+    def __init__(self, channels: int, *, max_level: int = 16, levels: bool = True) -> None:
         super().__init__()
         for name, value in (("channels", channels), ("max_level", max_level)):
             if value < 1:
                 raise ConfigError(f"'{name}' must be at least 1, but got {value}.")
-        self.channels, self.max_level = channels, max_level
+        self.channels, self.max_level, self.levels = channels, max_level, levels
         self.kind_embedding = nn.Embedding(len(EdgeKind), channels)
-        self.level_embedding = nn.Embedding(2 * max_level + 1, channels)
+        self.level_embedding = nn.Embedding(2 * max_level + 1, channels).requires_grad_(levels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new vectors from N(0, 0.02²)."""
         nn.init.normal_(self.kind_embedding.weight, std=0.02)
-        nn.init.normal_(self.level_embedding.weight, std=0.02)
+        nn.init.normal_(self.level_embedding.weight, std=0.02 if self.levels else 0.0)
 
     def forward(self, kind: Tensor, level_difference: Tensor) -> Tensor:
         """The state of each edge."""

@@ -52,6 +52,8 @@ class GPTransLabelEncoder(TransformerLabelEncoder):
         layers: the number of blocks (default 1).
         dropout: throughout the blocks and on the input (default 0.1).
         max_distance: labels farther apart are treated as this far apart (default 20).
+        path: whether pair states start from the edges between, too (default true).
+        distance: whether they start from the distance, in the form ``edges`` from levels (default true).
         in_channels: the width of the features, if it is not ``channels``; they are projected then.
         node_encoder: any label encoder of ``channels`` outputs that makes the start of each label, for example
             ``NameLabelEncoder(768, 768, num_labels=graph.num_nodes)`` for names plus a free vector a label. It takes
@@ -93,6 +95,8 @@ class GPTransLabelEncoder(TransformerLabelEncoder):
         layers: int = 1,
         dropout: float = 0.1,
         max_distance: int = 20,
+        path: bool = True,
+        distance: bool = True,
         in_channels: int | None = None,
         node_encoder: nn.Module | None = None,
         ffn_ratio: float = 1.0,
@@ -133,7 +137,8 @@ class GPTransLabelEncoder(TransformerLabelEncoder):
             form=form,
             dropout=dropout,
             max_distance=max_distance,
-            path=True,
+            path=path,
+            distance=distance,
             in_channels=in_channels,
             node_encoder=node_encoder,
             max_degree=max_degree,

@@ -1,6 +1,6 @@
 """Label vectors by Graphormer: attention among labels, biased by distance and path in the hierarchy."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from hgraph.nn.label_encoders.transformer_label_encoder import (
 )
 from hgraph.nn.transformer_block import Norm
 
+Program = Literal["hgclr", "htla_n"]
 HGCLR_DISTANCES = 19
 """The largest distance that the table of HGCLR tells apart."""
 
@@ -56,6 +57,7 @@ class GraphormerLabelEncoder(TransformerLabelEncoder):
         dropout: throughout the blocks and on the input (default 0.1).
         max_distance: labels farther apart are treated as this far apart (default 20).
         path: whether the bias has the path term (default true).
+        distance: whether it has the distance term, in the form ``edges`` that of levels (default true).
         in_channels: the width of the features, if it is not ``channels``; they are projected then.
         node_encoder: any label encoder of ``channels`` outputs that makes the start of each label; it takes the place
             of ``in_channels``.
@@ -70,6 +72,8 @@ class GraphormerLabelEncoder(TransformerLabelEncoder):
             with published numbers: one bias for all heads, post-norm, no feed-forward network after the last layer. It
             divides the path term by :math:`\phi + 10^{-8}`, which no float32 tells from :math:`\phi`, so that is left
             out. The form is ``dense``; ``ffn_ratio``, ``max_degree``, ``max_distance`` and ``norm`` play no part.
+        program: whose layer ``faithful`` gives: ``"hgclr"`` (default), or ``"htla_n"``, that of HTLA^n (IEEE DSAA
+            2024), which is the same with a feed-forward network after the last layer, too.
 
     Shapes:
         - features ``[L, in_channels]``, labels ``[S]`` or ``None``
@@ -93,6 +97,7 @@ class GraphormerLabelEncoder(TransformerLabelEncoder):
         dropout: float = 0.1,
         max_distance: int = 20,
         path: bool = True,
+        distance: bool = True,
         in_channels: int | None = None,
         node_encoder: nn.Module | None = None,
         ffn_ratio: float = 1.0,
@@ -103,11 +108,14 @@ class GraphormerLabelEncoder(TransformerLabelEncoder):
         all_pairs_limit: int = 50_000,
         edges: LabelEdges | None = None,
         faithful: bool = False,
+        program: Program = "hgclr",
     ) -> None:
         structure = LabelStructure.of(graph)
         num_labels = structure.num_labels
         if layers < 1:
             raise ConfigError(f"'layers' must be at least 1, but got {layers}.")
+        if program not in get_args(Program):
+            raise ConfigError(f"'program' must be one of {', '.join(get_args(Program))}, but got {program!r}.")
         memory = {
             "dense": pair_memory(num_labels, channels=channels, state_channels=heads, layers=1),
             "all_pairs": label_memory(num_labels, channels=channels, layers=layers),
@@ -128,14 +136,16 @@ class GraphormerLabelEncoder(TransformerLabelEncoder):
             dropout=dropout,
             max_distance=max_distance,
             path=path,
+            distance=distance,
             in_channels=in_channels,
             node_encoder=node_encoder,
             max_degree=max_degree,
             edges=label_edges(graph) if form == "edges" and edges is None else edges,
             plain=faithful,
         )
+        bare = layers - 1 if program == "hgclr" else None  # the layer without a feed-forward network
         self.blocks = nn.ModuleList(
-            HGCLRBlock(channels, heads=heads, dropout=dropout, last=number == layers - 1)
+            HGCLRBlock(channels, heads=heads, dropout=dropout, last=number == bare)
             if faithful
             else GraphormerBlock(channels, heads=heads, dropout=dropout, ffn_ratio=ffn_ratio, norm=norm)
             for number in range(layers)

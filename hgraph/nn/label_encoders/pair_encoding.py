@@ -31,6 +31,7 @@ class PairEncoding(nn.Module):
         structure: the hierarchy.
         channels: the width of a pair state.
         max_distance: the cut-off :math:`D`.
+        distance: whether there is a distance term (default true); without it the table is zero and not trained.
         path: whether there is a path term.
         rows: whether the states are computed when attention asks for them (:class:`~hgraph.nn.PairRows`), and not as
             one tensor.
@@ -41,10 +42,19 @@ class PairEncoding(nn.Module):
 
     label_parameters = ("edge_embedding.weight",)
 
-    def __init__(self, structure: LabelStructure, channels: int, *, max_distance: int, path: bool, rows: bool) -> None:
+    def __init__(
+        self,
+        structure: LabelStructure,
+        channels: int,
+        *,
+        max_distance: int,
+        path: bool,
+        rows: bool,
+        distance: bool = True,
+    ) -> None:
         super().__init__()
-        self.is_tree, self.rows = structure.is_tree, rows
-        self.distance_embedding = nn.Embedding(max_distance + 1, channels, padding_idx=0)
+        self.is_tree, self.rows, self.has_distance = structure.is_tree, rows, distance
+        self.distance_embedding = nn.Embedding(max_distance + 1, channels, padding_idx=0).requires_grad_(distance)
         self.edge_embedding = nn.Embedding(structure.num_labels, channels) if path else None
         extra = structure.num_edge_numbers - structure.num_labels
         self.extra_edge_embedding = nn.Parameter(torch.empty(extra, channels)) if path and extra else None
@@ -70,7 +80,7 @@ class PairEncoding(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw new vectors from N(0, 0.02²)."""
-        nn.init.normal_(self.distance_embedding.weight, std=0.02)
+        nn.init.normal_(self.distance_embedding.weight, std=0.02 if self.has_distance else 0.0)
         nn.init.zeros_(self.distance_embedding.weight[0].detach())
         if self.edge_embedding is not None:
             nn.init.normal_(self.edge_embedding.weight, std=0.02)

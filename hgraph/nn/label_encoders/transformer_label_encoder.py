@@ -29,6 +29,7 @@ class TransformerLabelEncoder(EdgeLabelEncoder):
         dropout: on the start of each label.
         max_distance: labels farther apart are treated as this far apart.
         path: whether the edges between two labels say something of the pair.
+        distance: whether their distance does; in the form ``edges``, the difference of their levels.
         in_channels: see :class:`~hgraph.nn.label_encoders.graph_label_encoder.GraphLabelEncoder`.
         node_encoder: likewise.
         max_degree: more parents or children than this count as this many; ``None`` leaves degrees out.
@@ -50,6 +51,7 @@ class TransformerLabelEncoder(EdgeLabelEncoder):
         dropout: float,
         max_distance: int,
         path: bool,
+        distance: bool,
         in_channels: int | None,
         node_encoder: nn.Module | None,
         max_degree: int | None,
@@ -74,11 +76,16 @@ class TransformerLabelEncoder(EdgeLabelEncoder):
             self.edges = EdgeBlocks(edges.edge_index, structure.num_labels)
             self.register_buffer("kind", edges.kind, persistent=False)
             self.register_buffer("level_difference", edges.level_difference, persistent=False)
-            self.edge_encoding = EdgeEncoding(state_channels)
+            self.edge_encoding = EdgeEncoding(state_channels, levels=distance)
         else:
             self.edges = None
             self.edge_encoding = PairEncoding(
-                structure, state_channels, max_distance=max_distance, path=path, rows=form == "all_pairs"
+                structure,
+                state_channels,
+                max_distance=max_distance,
+                path=path,
+                rows=form == "all_pairs",
+                distance=distance,
             )
 
     def reset_parameters(self) -> None:

@@ -1,0 +1,174 @@
+"""The published systems on real data with one small text encoder and one budget: quality, seconds a step, memory.
+
+    python benchmarks/systems/quality.py --encoder FOLDER --data edam=FOLDER arxiv60k=FOLDER
+
+Every system trains on the same 2,000 documents (`--documents`; chosen by their texts alone), cut at 64 tokens, for the
+same number of epochs with the same rates, and is chosen and given its threshold on the same 500 validation documents.
+What a recipe says about the system itself (losses and their weights, label encoder, scorer, sampler) is kept; budget
+and optimiser are the same for all, so the rows compare systems and not the care they were tuned with. A system with a
+stage of pre-training takes it on top.
+
+Each run has a process of its own, whose peak memory (`VmHWM`) is given. Runs that --output has are skipped.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))
+from peak_memory import process_bytes
+
+SYSTEMS: dict[str, tuple[str, list[str]]] = {
+    "flat, BCE": ("flat", ["objectives=[{name: bce, reduction: sum}]"]),
+    "flat, ZLPR": ("flat", ["objectives=[{name: zlpr}]", "prior_bias=false"]),
+    "flat, conditional": ("flat_conditional", []),
+    "HTLA": ("htla", []),
+    "HTLA^n": ("htla_n", []),
+    "HyILR": ("hyilr", []),
+    "HGCLR": ("hgclr", []),
+    "HJCL": ("hjcl", []),
+    "HMCN": ("hmcn", ["stages=[]"]),
+    "HMCN + HMCL": ("hmcn", ["stages.hmcl.training.epochs=2"]),
+    "HBGL": ("hbgl", []),
+}
+BUDGET = [
+    "epochs=4", "batch_size=16", "learning_rate=5e-5", "head_learning_rate=1e-3", "scheduler=linear", "warmup=50",
+    "max_grad_norm=1.0", "early_stopping=0", "metric=mean_f1", "precision=bf16",
+]  # fmt: skip
+"""What all systems share."""
+VALIDATION, TEST = 500, 2000
+KEYS = ("micro_f1", "macro_f1_supported", "r_precision", "violation_rate")
+
+
+def scattered(corpus: Any, count: int) -> Any:
+    """Some documents of a corpus, chosen by their texts alone."""
+    keys = [hashlib.md5(text.encode(), usedforsecurity=False).digest() for text in corpus.texts]
+    return corpus.select(np.array(sorted(range(len(keys)), key=keys.__getitem__)[:count]))
+
+
+def recipe_of(system: str, encoder: str, seed: int) -> Any:
+    """The recipe of a system in the budget of all."""
+    from hgraph import Recipe
+
+    name, changes = SYSTEMS[system]
+    recipe = Recipe.load(name).with_text_encoder(encoder)
+    place = "text_encoder.encoder" if recipe.reads_fields else "text_encoder"
+    return recipe.override([f"{place}.max_length=64", f"{place}.pooling=mean", *BUDGET, *changes, f"seed={seed}"])
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """One training; figures of the test documents."""
+    import torch
+    from transformers import TrainerCallback
+
+    from hgraph import LabelGraph, Predictor
+    from hgraph.data import read_corpus
+    from hgraph.recipes import train
+
+    class Steps(TrainerCallback):
+        """Seconds of each step."""
+
+        def __init__(self) -> None:
+            self.seconds: list[float] = []
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self.start = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.seconds.append(time.perf_counter() - self.start)
+
+    torch.set_num_threads(job["threads"])
+    folder = Path(job["data"])
+    graph = LabelGraph.load(folder / "taxonomy.json")
+    sizes = {"train": job["documents"], "val": VALIDATION, "test": TEST}
+    parts = {part: scattered(read_corpus(folder / f"{part}.jsonl.gz", graph), size) for part, size in sizes.items()}
+    steps = Steps()
+    with tempfile.TemporaryDirectory() as scratch:
+        made = train(
+            recipe_of(job["system"], job["encoder"], job["seed"]), graph, parts["train"], parts["val"], scratch,
+            callbacks=[steps],
+        )  # fmt: skip
+        predictor = Predictor(scratch)
+        texts = parts["test"].field_texts if predictor.saved.reads_fields else parts["test"].texts
+        report = predictor.evaluate(texts, parts["test"].labels).report
+    return {
+        **{key: job[key] for key in ("corpus", "system", "seed", "documents")},
+        **{key: round(report[key], 4) for key in KEYS},
+        "seconds": round(made.seconds, 1),
+        "seconds_a_step": round(statistics.median(steps.seconds), 4),
+        "peak_gb": round(process_bytes("VmHWM") / 1e9, 2),
+    }
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown: mean and deviation of the seeds."""
+    lines = []
+    for corpus in dict.fromkeys(result["corpus"] for result in results):
+        lines += [
+            f"\n{corpus}\n",
+            "| system | micro-F1 | macro-F1 | R-Prec | violations | s a step | peak GB | seeds |",
+        ]
+        lines.append("|" + "---|" * 8)
+        for system in SYSTEMS:
+            runs = [r for r in results if r["corpus"] == corpus and r["system"] == system]
+            if not runs:
+                continue
+            values = {key: 100 * np.array([r[key] for r in runs]) for key in KEYS}
+            cells = [f"{value.mean():.1f} ± {value.std():.1f}" for value in values.values()]
+            step, peak = (np.median([r[key] for r in runs]) for key in ("seconds_a_step", "peak_gb"))
+            lines.append(f"| {system} | {' | '.join(cells)} | {step:.2f} | {peak:.1f} | {len(runs)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is not done yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", default="sentence-transformers/all-MiniLM-L6-v2", help="hub name or folder")
+    parser.add_argument("--data", nargs="+", metavar="NAME=FOLDER", default=[])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/systems.json"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--documents", type=int, default=2000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        result = run(json.loads(arguments.one))
+        print("\n" + json.dumps(result))
+        return
+    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
+    done = {(r["corpus"], r["system"], r["seed"], r["documents"]) for r in results}
+    for seed in range(arguments.seeds):
+        for name, folder in (item.split("=", 1) for item in arguments.data):
+            for system in arguments.systems:
+                if (name, system, seed, arguments.documents) in done:
+                    continue
+                job = {
+                    "corpus": name, "data": folder, "system": system, "seed": seed, "encoder": arguments.encoder,
+                    "documents": arguments.documents, "threads": arguments.threads,
+                }  # fmt: skip
+                command = [sys.executable, __file__, "--one", json.dumps(job)]
+                finished = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+                if finished.returncode:
+                    print(f"{name}, {system}, seed {seed} failed:\n{finished.stderr[-2000:]}", flush=True)
+                    continue
+                results.append(json.loads(finished.stdout.splitlines()[-1]))
+                temporary = arguments.output.with_suffix(".new")
+                temporary.write_text(json.dumps(results, indent=1) + "\n")
+                temporary.replace(arguments.output)
+                print(json.dumps(results[-1]), flush=True)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
