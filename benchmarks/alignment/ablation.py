@@ -6,7 +6,8 @@ The first 5,000 training documents are read (`--documents`), in an order that de
 is a sentence encoder (a hub name or a folder); each different text passes it once. What is trained is a linear map of
 its vectors to 128 channels, the label encoder and a scorer that draws the weights of rare labels to their label
 vectors. Epoch and threshold are chosen on validation documents; the figures are of the test documents. Finished runs
-are kept in --output and skipped when the command is given again.
+are kept in --output and skipped when the command is given again. Without warm-up and clipping, models with a label
+encoder lose several points on some seeds.
 """
 
 import argparse
@@ -27,7 +28,8 @@ label_encoder: {label_encoder}
 scorer: {{name: {scorer}}}
 objectives: {objectives}
 {mining}
-training: {{epochs: 10, batch_size: 64, learning_rate: {learning_rate}, metric: mean_f1, early_stopping: 0}}
+training: {{epochs: 10, batch_size: 64, learning_rate: 0.003, warmup: 0.1, max_grad_norm: 1.0, metric: mean_f1,
+  early_stopping: 0}}
 """
 BCE = "{name: bce, reduction: sum}"
 MINED = "mining: {{negatives: 16, every_epochs: 2, strategy: {strategy}}}"
@@ -37,8 +39,6 @@ ENCODERS = {
     "gat": "{name: gat, layers: 2, heads: 4}",
     "gptrans": "{name: gptrans, layers: 1, heads: 4, edge_channels: 8, form: edges}",
 }
-LEARNING_RATES = {"none": 0.004, "names": 0.0015, "gat": 0.0015, "gptrans": 0.0015}
-"""Weights of their own bear larger steps than a label encoder that all labels share; tried on one seed of onet."""
 OBJECTIVES = {
     "bce": [BCE],
     "zlpr": ["{name: zlpr}"],
@@ -86,7 +86,7 @@ def tiers() -> list[list[tuple[str, str, str]]]:
         "squared hinge", "class-balanced bce", "bce + recursive", "bce + instance contrast", "asymmetric"
     )  # fmt: skip
     late = [row for row in configurations() if row[1] in later_objectives or row[2] in STRATEGIES[::2]]
-    late += [row for row in configurations() if row[0] == "gptrans" or row[:2] == ("gat", "zlpr")]
+    late += [row for row in configurations() if row[0] in ("gat", "gptrans") and (row[1] == "zlpr" or ":" in row[2])]
     return [[row for row in configurations() if row not in late], late]
 
 
@@ -105,7 +105,6 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     text = BASE.format(
         encoder=job["encoder"],
         label_encoder=ENCODERS[encoder],
-        learning_rate=LEARNING_RATES[encoder],
         scorer="linear" if encoder == "none" else "shrunk",
         objectives="[" + ", ".join(OBJECTIVES[objective]).replace("NEGATIVES", kind) + "]",
         mining=MINED.format(strategy=strategy) if strategy else "",
