@@ -110,6 +110,11 @@ def score_parts(
 def scorer_input(scorer: nn.Module, states: TextStates) -> tuple[Tensor, Tensor | None]:
     """What `scorer` reads of the documents, and the mask that belongs to it.
 
+    Shapes:
+        - pooled vectors [B, D] and None; tokens [B, T, D] and their mask [B, T]; or
+        - the pooled vector, then the fields, [B, 1 + F, D], and which of them are there, [B, 1 + F]; without fields the
+          pooled vector twice, [B, 2, D], and None.
+
     Raises:
         ConfigError: It reads what the text encoder does not give.
     """
@@ -119,9 +124,11 @@ def scorer_input(scorer: nn.Module, states: TextStates) -> tuple[Tensor, Tensor 
         return states.tokens, states.mask
     if not getattr(scorer, "reads_fields", False):
         return states.pooled, None
+    pooled = states.pooled.unsqueeze(1)
     if states.fields is None:
-        return states.pooled.unsqueeze(1), None
-    return states.fields, states.field_mask
+        return pooled.expand(-1, 2, -1), None
+    vectors, mask = torch.cat([pooled, states.fields], dim=1), states.field_mask
+    return vectors, None if mask is None else torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)
 
 
 def sum_parts(parts: Mapping[Part, Tensor], fusion: Tensor) -> Tensor:

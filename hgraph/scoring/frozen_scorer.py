@@ -24,7 +24,7 @@ class FrozenScorer(nn.Module, ABC):
     reads_tokens: ClassVar[bool] = False
     """Whether a document comes as the vectors of its tokens."""
     reads_fields: ClassVar[bool] = False
-    """Whether a document comes as the vectors of its fields; a text without fields is one field."""
+    """Whether a document comes as its vector, followed by those of its fields; one without fields comes twice."""
 
     def __init__(self, num_labels: int, channels: int, **tensors: Tensor | None) -> None:
         super().__init__()

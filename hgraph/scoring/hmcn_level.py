@@ -10,6 +10,9 @@ class HMCNLevel(nn.Module):
     .. math:: h \leftarrow \operatorname{LN}(h + \operatorname{MHA}(h, K, K)), \qquad
         h \leftarrow \operatorname{LN}(h + \operatorname{FFN}(h))
 
+    Key :math:`k_n` comes with a weight :math:`w_n \ge 0`: its share of the attention of a query q is proportional to
+    :math:`w_n \exp(q^\top k_n / \sqrt{d})`, d the width of a head, so that a key of weight 0 is not there.
+
     Keys and values have no biases: the first cancels in the softmax, the second is part of the bias of the output. As
     there is one query, its map to the keys and that of what it reads are multiplied instead of every key and value.
 
@@ -19,12 +22,12 @@ class HMCNLevel(nn.Module):
         dropout: inside the feed-forward network.
 
     Shapes:
-        - state ``[B, D]``, keys ``[B, N, D]``, mask ``[B, N]``, true somewhere in each row
+        - state ``[B, D]``, keys ``[B, N, D]``, log_weight ``[B, N]``, float32 or better, finite somewhere in each row
         - output ``[B, D]``
 
     Example:
         >>> level = HMCNLevel(4, heads=2, dropout=0.0)
-        >>> level(torch.zeros(3, 4), torch.randn(3, 2, 4), torch.ones(3, 2, dtype=torch.bool)).shape
+        >>> level(torch.zeros(3, 4), torch.randn(3, 2, 4), torch.zeros(3, 2)).shape
         torch.Size([3, 4])
     """
 
@@ -38,20 +41,20 @@ class HMCNLevel(nn.Module):
         self.ffn = mlp(channels, channels, dropout)
         self.ffn_norm = nn.LayerNorm(channels)
 
-    def forward(self, state: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, state: Tensor, keys: Tensor, log_weight: Tensor) -> Tensor:
         """The next state; see the class for shapes."""
-        state = self.attention_norm(state + self.output(self._attend(state, keys, mask)))
+        state = self.attention_norm(state + self.output(self._attend(state, keys, log_weight)))
         final: Tensor = self.ffn_norm(state + self.ffn(state))
         return final
 
-    def _attend(self, state: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+    def _attend(self, state: Tensor, keys: Tensor, log_weight: Tensor) -> Tensor:
         batch, _, channels = keys.shape
         width = channels // self.heads
         query = self.query(state).view(batch, self.heads, width)
         key, value = self.key_value.weight.view(2, self.heads, width, channels)
         looked_for = torch.einsum("bhd,hdc->bhc", query, key)
         scores = looked_for @ keys.transpose(1, 2) * width**-0.5  # [B, heads, N]
-        weights = masked_weights(scores, mask.unsqueeze(1)).to(scores.dtype)
+        weights = (scores + log_weight.unsqueeze(1)).softmax(-1).to(scores.dtype)
         return torch.einsum("bhc,hdc->bhd", weights @ keys, value).reshape(batch, channels)
 
 
@@ -63,9 +66,3 @@ def hidden_layer(channels: int, dropout: float) -> nn.Sequential:
 def mlp(channels: int, out: int, dropout: float) -> nn.Sequential:
     """D to D to `out`."""
     return nn.Sequential(*hidden_layer(channels, dropout), nn.Linear(channels, out))
-
-
-def masked_weights(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last dimension where `mask` is true, at least in float32."""
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    return scores.masked_fill(~mask, -torch.inf).softmax(-1)

@@ -1,4 +1,4 @@
-"""Scores level by level, all at once, and from both: the network of HMCN on the vectors of the fields of a text."""
+"""The network of HMCN: scores level by level, all at once, and from both, of a text and its fields."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.scoring.functional import log_odds
-from hgraph.scoring.hmcn_level import HMCNLevel, hidden_layer, masked_weights
+from hgraph.scoring.hmcn_level import HMCNLevel, hidden_layer
 
 
 class HMCNNetwork(nn.Module):
-    r"""HMCN (`arXiv 2507.04413 <https://arxiv.org/abs/2507.04413>`_) from the vectors of fields to scores.
+    r"""HMCN (`arXiv 2507.04413 <https://arxiv.org/abs/2507.04413>`_) from the vectors of a text to scores.
 
     See :class:`~hgraph.scoring.HMCNScorer` for the maths. The vectors of labels come from outside, so that a frozen
     scorer runs the same network.
@@ -29,7 +29,8 @@ class HMCNNetwork(nn.Module):
         integrator: whether there is one.
 
     Shapes:
-        - text ``[B, F, D]``, mask ``[B, F]`` (bool), labels ``[L, D]`` or None, order ``[L]``
+        - text ``[B, 1 + F, D]``, the vector of the text and then its fields; mask ``[B, 1 + F]`` (bool) or None
+        - labels ``[L, D]`` or None, order ``[L]``
         - output: final scores ``[B, L]``, and local and global ones, ``[2, B, L]``
     """
 
@@ -52,8 +53,6 @@ class HMCNNetwork(nn.Module):
         self.channels, self.sizes, self.heads, self.top, self.blend = channels, list(sizes), heads, top, blend
         num_labels = sum(self.sizes)
         self.register_buffer("order", order)
-        self.field_map = nn.Linear(channels, channels)
-        self.field_query = nn.Linear(channels, 1, bias=False)
         self.levels = nn.ModuleList(HMCNLevel(channels, heads=heads, dropout=dropout) for _ in self.sizes)
         self.local_hidden = nn.ModuleList(hidden_layer(channels, dropout) for _ in self.sizes)
         self.hidden = hidden_layer(channels, dropout)
@@ -64,11 +63,10 @@ class HMCNNetwork(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights; biases of labels are zero, fields count the same, and an integrator corrects nothing."""
+        """Draw new weights; biases of labels are zero, and an integrator corrects nothing."""
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.LayerNorm, Integrator)):
                 module.reset_parameters()
-        nn.init.zeros_(self.field_query.weight)
         for weight, bias in ((self.local_weight, self.local_bias), (self.weight, self.bias)):
             nn.init.uniform_(weight, -(self.channels**-0.5), self.channels**-0.5)
             nn.init.zeros_(bias)
@@ -77,11 +75,9 @@ class HMCNNetwork(nn.Module):
 
     def forward(self, text: Tensor, mask: Tensor | None, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Final scores and those of both branches."""
-        text, mask = _fields(text, mask)
-        weights = masked_weights(self.field_query(torch.tanh(self.field_map(text))).squeeze(-1), mask)
-        pooled = (weights.to(text.dtype).unsqueeze(-1) * text).sum(1)  # [B, D]
+        pooled, fields, log_weight = _keys(text, mask)
         overall = F.linear(self.hidden(pooled), self.weight, self.bias)
-        local = self._local(pooled, text, mask, labels)
+        local = self._local(pooled, fields, log_weight, labels)
         branches = torch.stack([local, overall])
         if self.blend is None:
             assert self.integrator is not None
@@ -89,18 +85,18 @@ class HMCNNetwork(nn.Module):
         blended = self.blend * local + (1.0 - self.blend) * overall
         return blended if self.integrator is None else blended + self.integrator(local, overall), branches
 
-    def _local(self, state: Tensor, text: Tensor, mask: Tensor, labels: Tensor | None) -> Tensor:
+    def _local(self, state: Tensor, fields: Tensor, log_weight: Tensor, labels: Tensor | None) -> Tensor:
         """Scores of all labels, each from the state of its level, ``[B, L]``."""
         weights, biases = self._by_level(self.local_weight), self._by_level(self.local_bias)
         vectors = None if labels is None else self._by_level(labels)
-        keys, present, scores = text, mask, []
+        keys, weighed, scores = fields, log_weight, []
         for place, (level, hidden) in enumerate(zip(self.levels, self.local_hidden, strict=True)):
-            state = level(state, keys, present)
+            state = level(state, keys, weighed)
             scores.append(F.linear(hidden(state), weights[place], biases[place]))
             if vectors is not None and place + 1 < len(self.sizes):
-                found = self._likely(scores[-1], vectors[place])
-                keys = torch.cat([text, found.to(text.dtype)], dim=1)
-                present = torch.cat([mask, mask.new_ones(found.shape[:2])], dim=1)
+                found, log_probability = self._likely(scores[-1], vectors[place])
+                keys = torch.cat([fields, found.to(fields.dtype)], dim=1)
+                weighed = torch.cat([log_weight, log_probability], dim=1)
         by_level = torch.cat(scores, dim=1)
         return torch.empty_like(by_level).index_copy(1, self.order, by_level)
 
@@ -108,11 +104,10 @@ class HMCNNetwork(nn.Module):
         """The rows of the labels of each level."""
         return rows.index_select(0, self.order).split(self.sizes)
 
-    def _likely(self, scores: Tensor, vectors: Tensor) -> Tensor:
-        """The vectors of the most probable labels of each document times their probability, ``[B, top, D]``."""
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        probability, label = scores.sigmoid().topk(min(self.top, scores.shape[1]), dim=1)
-        return probability.to(vectors.dtype).unsqueeze(-1) * F.embedding(label, vectors)
+    def _likely(self, scores: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of the most probable labels of each document, ``[B, top, D]``, and log-probabilities ``[B, top]``."""
+        scores, label = scores.topk(min(self.top, scores.shape[1]), dim=1)
+        return F.embedding(label, vectors), F.logsigmoid(_precise(scores))
 
     @torch.no_grad()
     def init_bias(self, prior: Tensor) -> None:
@@ -180,12 +175,29 @@ class Integrator(nn.Module):
         self.hidden_bias.copy_(-(odds @ (self.local_input + self.global_input)))
 
 
-def _fields(text: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Fields with zeros where there are none; a text without any has one that is zero."""
+def _keys(text: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The vector of each text ``[B, D]``, its fields ``[B, F, D]`` and the logs of their weights ``[B, F]``.
+
+    A field weighs 1, one that is missing 0; a text without fields has one that is zero.
+    """
+    if text.shape[1] < 2:
+        raise ConfigError(
+            f"'text' must be [B, 1 + F, D], the vector of the text and one or more fields, but got {list(text.shape)}: "
+            "pass the vector twice where there are no fields."
+        )
+    pooled, fields = text[:, 0], text[:, 1:]
+    log_weight = _precise(torch.zeros_like(fields[..., 0]))
     if mask is None:
-        return text, torch.ones(text.shape[:2], dtype=torch.bool, device=text.device)
-    first = torch.arange(text.shape[1], device=text.device) == 0
-    return text.masked_fill(~mask.unsqueeze(-1), 0.0), mask | (first & ~mask.any(1, keepdim=True))
+        return pooled, fields, log_weight
+    mask = mask[:, 1:]
+    first = torch.arange(mask.shape[1], device=text.device) == 0
+    counted = mask | (first & ~mask.any(1, keepdim=True))
+    return pooled, fields.masked_fill(~mask.unsqueeze(-1), 0.0), log_weight.masked_fill(~counted, -torch.inf)
+
+
+def _precise(values: Tensor) -> Tensor:
+    """The same in float32 at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _check_options(channels: int, heads: int, dropout: float, top: int, blend: float | None) -> None:

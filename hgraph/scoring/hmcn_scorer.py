@@ -15,10 +15,10 @@ class HMCNScorer(Scorer):
     r"""Local scores level by level, global scores, and an integrator of both (HMCN,
     `arXiv 2507.04413 <https://arxiv.org/abs/2507.04413>`_).
 
-    With the vectors :math:`H'_f` of the fields of a text and the levels :math:`l = 1 \dots T`:
+    With the vector :math:`h_0` of a text, the vectors :math:`H'_f` of its fields, of which the text encoder
+    (:class:`~hgraph.text.FieldTextEncoder`) makes :math:`h_0`, and the levels :math:`l = 1 \dots T`:
 
     .. math::
-        h_0 &= \sum_f \alpha_f H'_f, \qquad \alpha = \operatorname{softmax}_f (u^\top \tanh(W H'_f)) \\
         h_l &= \operatorname{LN}(h_{l-1} + \operatorname{MHA}_l(h_{l-1}, K_l, K_l)), \qquad
         h_l \leftarrow \operatorname{LN}(h_l + \operatorname{FFN}_l(h_l)) \\
         z_l &= \operatorname{MLP}_l(h_l), \qquad z_G = \operatorname{MLP}_G(h_0) \\
@@ -31,15 +31,21 @@ class HMCNScorer(Scorer):
 
     - it leaves the keys of the attention open; with the fields alone, those of a text with one field are one key, whose
       softmax is 1 whatever the query, and the paper's loss on such texts fits this reading. Here :math:`K_l` holds,
-      beside the fields, the vectors of the ``top`` most probable labels of level :math:`l - 1`, each times its
-      probability;
+      beside the fields, the vectors :math:`e_j` of the ``top`` most probable labels of level :math:`l - 1`, and their
+      probability weighs their attention, so that a label of probability 0 takes no part:
+
+      .. math::
+          a_f \propto \exp(q^\top H'_f), \qquad
+          a_j \propto p_j \exp(q^\top e_j) = \exp(q^\top e_j + \log p_j), \qquad p_j = \sigma(z_{l-1, j})
+
+      (:math:`q^\top k` stands for the scaled product of a head, after its maps);
     - its final scores are the MLP alone, which has to learn first what its inputs say already. Here it corrects their
       mean, from zero. Without it (``integrator=False``) they are those of HMCN-F (Wehrmann et al., ICML 2018).
 
     Widths, which the paper does not give, are D throughout.
 
     Args:
-        channels: the width D of a field vector.
+        channels: the width D of the vectors of texts and fields.
         level: the level of each label, from 1, none left out.
         heads: attention heads, a divisor of ``channels`` (default 4).
         dropout: in hidden layers (default 0.1).
@@ -50,13 +56,14 @@ class HMCNScorer(Scorer):
         faithful: the form of the paper.
 
     Shapes:
-        - text ``[B, F, D]``, mask ``[B, F]`` (bool), labels ``[L, C]`` or not looked at, level ``[L]`` (long),
-          candidates ``[B, K]`` (long)
+        - text ``[B, 1 + F, D]``, :math:`h_0` and then the fields, F at least 1; a text without fields comes twice
+        - mask ``[B, 1 + F]`` (bool), which of them are there; not looked at for :math:`h_0`
+        - labels ``[L, C]`` or not looked at, level ``[L]`` (long), candidates ``[B, K]`` (long)
         - output ``[B, L]``, or ``[B, K]`` with candidates
 
     Example:
         >>> scorer = HMCNScorer(8, level=torch.tensor([1, 2, 2, 3]))
-        >>> final, branches = scorer.forward_branches(torch.randn(5, 3, 8))
+        >>> final, branches = scorer.forward_branches(torch.randn(5, 1 + 2, 8))
         >>> final.shape, branches.shape
         (torch.Size([5, 4]), torch.Size([2, 5, 4]))
     """
@@ -179,7 +186,8 @@ class FrozenHMCNScorer(FrozenScorer):
         options: the arguments of the network that decide its size.
 
     Shapes:
-        - text ``[B, F, D]``, mask ``[B, F]`` (bool), candidates ``[B, K]`` (long), label_keys ``[L, D]``
+        - text ``[B, 1 + F, D]``, the vector of the text and then its fields; mask ``[B, 1 + F]`` (bool)
+        - candidates ``[B, K]`` (long), label_keys ``[L, D]``
         - output ``[B, L]``, or ``[B, K]`` with candidates
     """
 

@@ -14,7 +14,8 @@ class Scorer(nn.Module, ABC):
     """Base of the scorers: document vectors and label vectors in, one score a pair out.
 
     A scorer is called as ``scorer(text, labels=None, candidates=None)`` and answers raw scores (logits). Where
-    :attr:`reads_tokens` is true, ``text`` holds the vectors of all tokens and ``mask`` tells tokens from padding; the
+    :attr:`reads_tokens` is true, ``text`` holds the vectors of all tokens and ``mask`` tells tokens from padding; where
+    :attr:`reads_fields` is, the vector of the document and those of its fields, and ``mask`` tells which there are; the
     other scorers do not look at ``mask``. :meth:`freeze` gives the module that serves predictions: the label vectors
     are built into it, so the label encoder and the label graph are never run for a new document.
 
@@ -25,7 +26,9 @@ class Scorer(nn.Module, ABC):
 
     Shapes:
         - text ``[B, D]``, labels ``[L, C]``, candidates ``[B, K]`` (long, each in ``0 .. L - 1``)
-        - where tokens are read: text ``[B, T, D]``, mask ``[B, T]`` (bool); fields likewise, ``[B, F, D]``, ``[B, F]``
+        - where tokens are read: text ``[B, T, D]``, mask ``[B, T]`` (bool)
+        - where fields are read: text ``[B, 1 + F, D]``, the vector of the text and then its fields; mask ``[B, 1 + F]``
+          (bool), which of them are there, the first always
         - output ``[B, L]``, or ``[B, K]`` with candidates
     """
 
@@ -33,7 +36,7 @@ class Scorer(nn.Module, ABC):
     reads_tokens: ClassVar[bool] = False
     """Whether a document comes as the vectors of its tokens."""
     reads_fields: ClassVar[bool] = False
-    """Whether a document comes as the vectors of its fields; a text without fields is one field."""
+    """Whether a document comes as its vector, followed by those of its fields; one without fields comes twice."""
     has_branches: ClassVar[bool] = False
     """Whether :meth:`forward_branches` gives scores of parts of the scorer beside the final ones."""
     label_parameters: ClassVar[tuple[str, ...]] = ()

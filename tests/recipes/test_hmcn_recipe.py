@@ -10,6 +10,7 @@ from hgraph.data import read_corpus
 from hgraph.graph import LabelGraph
 from hgraph.hub import load_model
 from hgraph.losses import HMCLLoss
+from hgraph.models.frozen_model import scorer_input
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe, train
 from hgraph.recipes.objective_options import HMCL
@@ -150,7 +151,10 @@ def test_objectives_reach_final_scores_and_both_branches(bert_folder, toy_graph,
     model, batch, labels = step_model(recipe, toy_graph, field_corpora["train"])
     model.eval()
     states = model.text_encoder(**batch)
-    final, branches = model.scorer.forward_branches(states.fields, mask=states.field_mask)
+    vectors, mask = scorer_input(model.scorer, states)
+    torch.testing.assert_close(vectors, torch.cat([states.pooled.unsqueeze(1), states.fields], dim=1), rtol=0, atol=0)
+    assert mask[:, 0].all() and torch.equal(mask[:, 1:], states.field_mask) and not mask.all()
+    final, branches = model.scorer.forward_branches(vectors, mask=mask)
     expected = sum(
         torch.nn.functional.binary_cross_entropy_with_logits(scores, labels, reduction="none").sum(1).mean()
         for scores in (final, *branches)
@@ -161,6 +165,40 @@ def test_objectives_reach_final_scores_and_both_branches(bert_folder, toy_graph,
     torch.testing.assert_close(model(batch, labels)["loss"], expected, rtol=1e-5, atol=1e-5)
     values = values_of(model, batch, labels, steps=50)
     assert values[-1] < 0.8 * values[0]
+
+
+def test_the_contrast_trains_the_pooling_that_hmcn_reads(bert_folder, toy_graph, field_corpora):
+    """HMCL moves the weights of the mean of the fields, the scores move with them, and the main stage trains them on."""
+    contrast = "stages=[{name: hmcl, objectives: [{name: hmcl}], parts: [text_encoder]}]"
+    recipe = Recipe.load("hmcn").with_text_encoder(str(bert_folder)).override([*SMALL, *HEADS, contrast])
+    model, batch, labels = step_model(recipe, toy_graph, field_corpora["train"])
+    pooling = model.text_encoder.pooling.attention
+    start = {name: tensor.clone() for name, tensor in pooling.state_dict().items()}
+    values_of(model, batch, labels)
+    assert all((tensor - start[name]).abs().max() > 1e-3 for name, tensor in pooling.state_dict().items())
+
+    def read():
+        with torch.no_grad():
+            states = model.eval().text_encoder(**batch)
+            vectors, mask = scorer_input(model.scorer, states)
+            return vectors, mask, model.scorer.forward_branches(vectors, mask=mask)[1]
+
+    vectors, mask, branches = read()
+    learned = {name: tensor.clone() for name, tensor in pooling.state_dict().items()}
+    pooling.load_state_dict(start)
+    others, _, other_branches = read()
+    pooling.load_state_dict(learned)
+    several = mask[:, 1:].sum(1) > 1
+    assert several.any() and torch.equal(vectors[:, 1:], others[:, 1:])
+    moved, scores_moved = (vectors - others)[:, 0].abs().amax(1), (branches - other_branches).abs().amax(2)
+    assert moved[several].max() > 1e-3 and (scores_moved[:, several].amax(1) > 1e-5).all()
+    assert moved[~several].max() < 1e-6  # one field is its own mean
+    begin_stage(
+        model, recipe.all_stages()[1], toy_graph, torch.from_numpy(label_support(field_corpora["train"])).float()
+    )
+    model.zero_grad()
+    model.eval()(batch, labels)["loss"].backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in pooling.parameters())
 
 
 def test_it_learns_the_documents_by_heart(bert_folder, toy_graph, field_corpora):

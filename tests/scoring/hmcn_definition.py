@@ -6,21 +6,20 @@ import torch.nn.functional as F
 
 def hmcn(scorer, text, labels, mask=None):
     """Final scores, local scores and global ones, ``[B, L]`` each."""
-    rows = [document(scorer, fields, labels, None if mask is None else mask[i]) for i, fields in enumerate(text)]
+    rows = [document(scorer, fields, labels, None if mask is None else mask[i, 1:]) for i, fields in enumerate(text)]
     empty = torch.zeros(0, scorer.num_labels, dtype=text.dtype)
     return [torch.stack(part) if rows else empty for part in (zip(*rows, strict=True) if rows else [()] * 3)]
 
 
-def document(scorer, fields, labels, mask):
-    """The three rows of scores of one document."""
-    net = scorer.network
+def document(scorer, vectors_of_text, labels, mask):
+    """The three rows of scores of one document: its vector comes first, then its fields."""
+    net, state, fields = scorer.network, vectors_of_text[0], vectors_of_text[1:]
     present = [field for f, field in enumerate(fields) if mask is None or mask[f]]
     present = present or [torch.zeros_like(fields[0])]
     vectors = label_vectors(scorer, labels)
     level_of = levels(net)
-    state = pooled(net, present)
     overall = [net.weight[j] @ hidden(net.hidden, state) + net.bias[j] for j in range(scorer.num_labels)]
-    local, keys = [None] * scorer.num_labels, list(present)
+    local, keys = [None] * scorer.num_labels, [(1.0, field) for field in present]
     for depth, level in enumerate(net.levels):
         attended = level.output.weight @ attention(level, state, keys) + level.output.bias
         state = layer_norm(level.attention_norm, state + attended)
@@ -32,7 +31,8 @@ def document(scorer, fields, labels, mask):
             own = sorted(
                 (j for j in range(scorer.num_labels) if level_of[j] == depth), key=lambda j: -float(local[j].detach())
             )
-            keys = list(present) + [1 / (1 + torch.exp(-local[j])) * vectors[j] for j in own[: net.top]]
+            likely = [(1 / (1 + torch.exp(-local[j])), vectors[j]) for j in own[: net.top]]
+            keys = [(1.0, field) for field in present] + likely
     return final(net, local, overall), torch.stack(local), torch.stack(overall)
 
 
@@ -63,19 +63,17 @@ def label_vectors(scorer, labels):
     return None if scorer.label_map is None else [scorer.label_map.weight @ label for label in labels]
 
 
-def pooled(net, fields):
-    scores = [net.field_query.weight[0] @ torch.tanh(linear(net.field_map, field)) for field in fields]
-    total = sum(torch.exp(score) for score in scores)
-    return sum(torch.exp(score) / total * field for score, field in zip(scores, fields, strict=True))
-
-
 def attention(level, state, keys):
+    """What the state reads of pairs of a probability and a vector."""
     width, query = len(state) // level.heads, linear(level.query, state)
     parts = []
     for head in range(level.heads):
         part = slice(head * width, (head + 1) * width)
-        pairs = [(level.key_value.weight @ key).chunk(2) for key in keys]
-        exponents = [torch.exp(query[part] @ key[part] / width**0.5) for key, _ in pairs]
+        pairs = [(level.key_value.weight @ vector).chunk(2) for _, vector in keys]
+        exponents = [
+            probability * torch.exp(query[part] @ key[part] / width**0.5)
+            for (probability, _), (key, _) in zip(keys, pairs, strict=True)
+        ]
         parts.append(sum(e / sum(exponents) * value[part] for e, (_, value) in zip(exponents, pairs, strict=True)))
     return torch.cat(parts)
 

@@ -74,7 +74,7 @@ def make(name, num_labels=L, dtype=torch.float64):
 
 
 def inputs(scorer, batch, num_labels=L, seed=1):
-    """Text, label vectors and the keyword arguments of a call; documents of 0 to T tokens where those are read."""
+    """Text, label vectors and the keyword arguments of a call; documents of 0 to T tokens or fields where those are read."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -84,7 +84,8 @@ def inputs(scorer, batch, num_labels=L, seed=1):
     if not scorer.reads_tokens and not scorer.reads_fields:
         return draw(batch, D), labels, {}
     lengths = torch.tensor([T, 2, 0, 1, 3])[torch.arange(batch) % 5]
-    return draw(batch, T, D), labels, {"mask": torch.arange(T) < lengths.unsqueeze(1)}
+    first = int(scorer.reads_fields)  # the vector of the document, always there
+    return draw(batch, first + T, D), labels, {"mask": torch.arange(first + T) < first + lengths.unsqueeze(1)}
 
 
 def reference(scorer, text, labels, mask=None):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hmcn_definition import document, hmcn, pooled
+from hmcn_definition import document, hmcn
 
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
@@ -36,11 +36,11 @@ def make(kind, level=None, seed=0):
 
 
 def batch(size=4, seed=1):
-    """Fields, their mask with one to three fields a document, and label vectors."""
+    """Vectors of documents and of their fields, the mask with one to three fields a document, and label vectors."""
     generator = torch.Generator().manual_seed(seed)
-    text = torch.randn(size, F, D, generator=generator, dtype=torch.float64)
+    text = torch.randn(size, 1 + F, D, generator=generator, dtype=torch.float64)
     labels = torch.randn(GRAPH.num_labels, C, generator=generator, dtype=torch.float64)
-    mask = torch.tensor([[True, True, True], [True, False, True], [False, True, False], [True, False, False]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]).bool()
     return text, mask[torch.arange(size) % 4], labels
 
 
@@ -106,7 +106,7 @@ def test_documents_fields_and_ids_in_another_order(kind):
     close(scorer(text[order], labels, mask=mask[order]), expected[order])
     for row in range(4):
         close(scorer(text[row : row + 1], labels, mask=mask[row : row + 1]), expected[row : row + 1])
-    fields = torch.tensor([1, 2, 0])
+    fields = torch.tensor([0, 2, 3, 1])
     close(scorer(text[:, fields], labels, mask=mask[:, fields]), expected)
     shuffled = torch.randperm(GRAPH.num_labels, generator=torch.Generator().manual_seed(3))
     other = make(kind, GRAPH.level[shuffled])
@@ -127,15 +127,31 @@ def test_missing_fields_say_nothing(kind):
     close(scorer(noise, labels, mask=mask), expected)
     longer = torch.cat([text, torch.full_like(text, -3.0)], dim=1)
     close(scorer(longer, labels, mask=torch.cat([mask, torch.zeros_like(mask)], dim=1)), expected)
-    alone = scorer(text[3:, :1], labels)
+    alone = scorer(text[3:, :2], labels)
     close(alone, expected[3:])
-    nothing = scorer(text, labels, mask=torch.zeros_like(mask))
-    close(nothing, scorer(torch.zeros_like(text[:, :1]), labels))
+    mask[:, 1:] = False
+    zero = torch.stack([text[:, 0], torch.zeros_like(text[:, 0])], dim=1)
+    close(scorer(text, labels, mask=mask), scorer(zero, labels))
+    (gradient,) = torch.autograd.grad(scorer(noise.requires_grad_(), labels, mask=batch()[1]).sum(), noise)
+    assert not gradient[~batch()[1]].any() and gradient[batch()[1]].abs().amax(-1).min() > 0
+
+
+@EACH
+def test_the_vector_of_the_text_is_where_both_branches_start(kind):
+    """The global branch reads nothing else; fields are read by the levels alone."""
+    scorer, (text, mask, labels) = make(kind), batch()
+    before = scorer.forward_branches(text, labels, mask=mask)[1]
+    for part, moves in ((slice(0, 1), True), (slice(1, None), False)):
+        changed = text.clone()
+        changed[:, part] = text[:, part].flip(0)
+        local, overall = (scorer.forward_branches(changed, labels, mask=mask)[1] - before).abs()
+        assert local.min() > 1e-9
+        assert overall.min() > 1e-9 if moves else not overall.any()
 
 
 def test_with_one_field_the_published_attention_says_nothing_and_ours_does():
     """A softmax over one key is 1: queries have no effect, and each level adds the same map of the field."""
-    text = batch()[0][:, :1]
+    text = batch()[0][:, :2]
     for kind, matters in (("faithful", False), ("ours", True)):
         scorer = make(kind)
         before = scorer(text)
@@ -144,8 +160,6 @@ def test_with_one_field_the_published_attention_says_nothing_and_ours_does():
                 torch.nn.init.normal_(level.query.weight)
                 torch.nn.init.normal_(level.query.bias)
         assert bool((scorer(text) - before).abs().max() > 1e-3) == matters
-    state = text[0, 0]
-    close(pooled(make("faithful").network, [state]), state)
 
 
 def test_level_one_reads_the_fields_alone_and_the_last_level_passes_nothing_on():
@@ -157,6 +171,34 @@ def test_level_one_reads_the_fields_alone_and_the_last_level_passes_nothing_on()
         scorer.label_table[GRAPH.level == 1] += 5.0
     moved = (scorer.forward_branches(text, labels, mask=mask)[1][0] - before).abs().amax(0) > 1e-6
     assert moved.tolist() == (GRAPH.level > 1).tolist()
+
+
+def test_a_label_of_probability_near_zero_has_no_influence():
+    """With all of level 1 improbable, the levels below read what the fields alone would give them."""
+    scorer, (text, mask, _) = make("ours"), batch()
+    fields = make("faithful")
+    own = dict(scorer.named_parameters())
+    with torch.no_grad():
+        for name, parameter in fields.named_parameters():
+            parameter.copy_(own[name])
+        for odds, tolerance in ((-40.0, 1e-12), (-1000.0, 0.0), (-1e30, 0.0)):
+            for one in (scorer, fields):
+                one.network.local_bias.fill_(odds)
+            local = scorer.forward_branches(text, mask=mask)[1][0]
+            close(local - odds, fields.forward_branches(text, mask=mask)[1][0] - odds, atol=tolerance)
+            assert local.isfinite().all()
+        scorer.network.local_bias.fill_(40.0)
+        fields.network.local_bias.fill_(40.0)
+        moved = (scorer.forward_branches(text, mask=mask)[1][0] - fields.forward_branches(text, mask=mask)[1][0]).abs()
+    assert (moved[:, GRAPH.level > 1] > 1e-3).all()
+
+
+def test_improbable_labels_have_finite_gradients():
+    scorer, (text, mask, _) = make("ours").float(), batch()
+    with torch.no_grad():
+        scorer.network.local_bias.fill_(-1e4)
+    scorer(text.float(), mask=mask).sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in scorer.parameters())
 
 
 @EACH
@@ -173,9 +215,8 @@ def test_every_part_is_trained_by_final_scores_and_branches(kind):
     assert reached(final) == everything
     integrator = {name for name in everything if "integrator" in name}
     of_global = {"network.weight", "network.bias", "network.hidden.0.weight", "network.hidden.0.bias"}
-    pooling = {"network.field_map.weight", "network.field_map.bias", "network.field_query.weight"}
     assert reached(local) == everything - integrator - of_global
-    assert reached(overall) == of_global | pooling
+    assert reached(overall) == of_global
 
 
 @EACH
@@ -245,8 +286,10 @@ def test_wrong_options_are_named(changes, word):
         HMCNScorer(D, **{"level": GRAPH.level, **changes})
 
 
-def test_label_vectors_are_asked_for():
+def test_wrong_input_is_named():
     scorer, (text, mask, _) = make("vectors"), batch()
+    with pytest.raises(ConfigError, match=r"'text' must be \[B, 1 \+ F, D\], .* but got \[4, 1, 8\]"):
+        make("ours")(text[:, :1])
     with pytest.raises(ConfigError, match="needs label vectors"):
         scorer(text, mask=mask)
 
