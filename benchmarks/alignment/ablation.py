@@ -57,6 +57,7 @@ OBJECTIVES = {
 }
 NEGATIVES = ("all", "level", "sibling", "mined: hardest")
 STRATEGIES = ("mined: semi_hard", "mined: random", "mined: fixed")
+LATER = ("level", *STRATEGIES)
 WITHOUT_VECTORS = ("bce", "zlpr", "squared hinge", "bce + recursive")
 WITH_EVERY_ENCODER = ("bce", "zlpr", "bce + tla")
 GRAPH_NEGATIVES = ("all", "mined: hardest")
@@ -85,7 +86,7 @@ def tiers() -> list[list[tuple[str, str, str]]]:
     later_objectives = (
         "squared hinge", "class-balanced bce", "bce + recursive", "bce + instance contrast", "asymmetric"
     )  # fmt: skip
-    late = [row for row in configurations() if row[1] in later_objectives or row[2] in STRATEGIES[::2]]
+    late = [row for row in configurations() if row[1] in later_objectives or row[2] in LATER]
     late += [row for row in configurations() if row[0] in ("gat", "gptrans") and (row[1] == "zlpr" or ":" in row[2])]
     return [[row for row in configurations() if row not in late], late]
 
