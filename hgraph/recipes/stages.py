@@ -99,7 +99,8 @@ def build_trainer(
         metric_for_best_model=f"eval_{metric}",
         greater_is_better=metric != "loss",
         seed=t.seed,
-        use_cpu=PartialState().distributed_type == DistributedType.MULTI_CPU,
+        # Without a device that is so anyway, but only when told does the Trainer allow bfloat16 there.
+        use_cpu=PartialState().distributed_type == DistributedType.MULTI_CPU or not torch.accelerator.is_available(),
         bf16=bf16,
         report_to="none",
         disable_tqdm=True,

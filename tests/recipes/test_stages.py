@@ -168,3 +168,10 @@ def test_neighbours_count_where_they_help(toy_runs, toy_corpora):
     fusion = predictor.model.fusion.clone()
     assert fusion[0] == fusion[1]  # trained as a sum, they share a weight
     assert whole["micro_f1"] > 0.5
+
+
+def test_bfloat16_trains_on_a_cpu(toy_recipes, toy_graph, toy_corpora, tmp_path):
+    recipe = toy_recipes["htla"].override(["precision=bf16", "epochs=1"])
+    run = train(recipe, toy_graph, toy_corpora["train"], toy_corpora["val"], tmp_path / "run")
+    assert 0 <= run.evaluation.report["micro_f1"] <= 1
+    assert (tmp_path / "run" / "config.json").exists()
