@@ -21,8 +21,9 @@ def command() -> None:
 @command.command("list")
 def list_recipes() -> None:
     """Name and purpose of every recipe."""
+    width = max(map(len, recipe_names()))
     for name in recipe_names():
-        click.echo(f"{name:10s} {Recipe.load(name).description}")
+        click.echo(f"{name:{width}s}  {Recipe.load(name).description}")
 
 
 @command.command("ablations")
