@@ -56,6 +56,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/alignment/losses.py --json benchmarks/results/alignment_losses.json
 	$(BIN)/python benchmarks/alignment/inference.py --json benchmarks/results/inference.json
 	$(BIN)/python benchmarks/alignment/mining.py --json benchmarks/results/mining.json
+	$(BIN)/python benchmarks/systems/cost.py --json benchmarks/results/systems_cost.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -105,9 +105,9 @@ def bert_folder(tmp_path_factory, tiny_bert, tiny_tokenizer):
 def toy_recipes(bert_folder):
     """Recipes by kind, a second each.
 
-        `lexical`, `dense` (bag and linear), `mixed` (both), `htla`, `hgclr`, `hyilr`, `hjcl`, `hbgl` (tiny BERT), `hmcn`
+    `lexical`, `dense` (bag and linear), `mixed` (both), `htla`, `hgclr`, `hyilr`, `hjcl`, `hbgl` (tiny BERT), `hmcn`
     (contrast, then HMCN, tiny BERT), `conditional` (bag, each label given its parents), `wide` (frozen tiny BERT, n-grams and
-    XX (contrast of documents, then n-grams, then the tiny BERT and n-grams weighed).
+    `staged` (contrast of documents, then n-grams, then the tiny BERT and n-grams weighed).
     """
     from hgraph.recipes import Recipe
 

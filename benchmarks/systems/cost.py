@@ -25,6 +25,7 @@ import torch
 sys.path.append(str(Path(__file__).parents[1]))
 from peak_memory import process_bytes
 from predict_speed import WORDS, random_encoder
+from transformers.utils.logging import disable_progress_bar
 
 from hgraph import LabelGraph, Recipe
 from hgraph.recipes.build import build_model, build_text_encoder
@@ -70,6 +71,8 @@ class Step:
         if "2 fields" in system:
             half = tokens // 2
             texts = [{"title": " ".join(row[: half - 3]), "text": " ".join(row[half:])} for row in words]
+        elif recipe.reads_fields:
+            texts = [{"text": text} for text in texts]
         place = "text_encoder.encoder" if recipe.reads_fields else "text_encoder"
         recipe = recipe.override([f"{place}.max_length={tokens}"])
         text_encoder = build_text_encoder(recipe, texts)
@@ -133,6 +136,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    disable_progress_bar()
     torch.set_num_threads(options.threads)
     if options.one:
         system, encoder = options.one

@@ -23,7 +23,7 @@ class BCE:
 
     name: Literal["bce"] = "bce"
     weight: float = 1.0
-    reduction: Reduction = "mean"
+    reduction: Reduction = "sum"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ClassBalancedBCE:
 
     name: Literal["class_balanced_bce"] = "class_balanced_bce"
     weight: float = 1.0
-    reduction: Reduction = "mean"
+    reduction: Reduction = "sum"
     beta: float = 0.9999
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Asymmetric:
 
     name: Literal["asymmetric"] = "asymmetric"
     weight: float = 1.0
-    reduction: Reduction = "mean"
+    reduction: Reduction = "sum"
     gamma_pos: float = 0.0
     gamma_neg: float = 4.0
     clip: float = 0.05
@@ -61,7 +61,7 @@ class SquaredHinge:
 
     name: Literal["squared_hinge"] = "squared_hinge"
     weight: float = 1.0
-    reduction: Reduction = "mean"
+    reduction: Reduction = "sum"
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class BranchBCE:
 
     name: Literal["branch_bce"] = "branch_bce"
     weight: float = 1.0
-    reduction: Reduction = "mean"
+    reduction: Reduction = "sum"
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ class Recipe:
         neighbours: Scores from the labels of similar training documents beside them, or None.
         view: How the second view of a document comes about, for objectives that contrast views or learn from both;
             None is another draw of dropout.
-        faithful: Whether parts take the form in which they were published, mistakes included, where that differs; a
-            global threshold is 0.5 then.
+        faithful: Whether parts take the form in which they were published, mistakes included, where that differs;
+            binary cross-entropy is then a mean over labels too, and a global threshold 0.5.
         random_names: Whether each label goes by the name of another, to see what names are worth.
         fuse: Whether the weights of the scores are fitted on validation documents; else each counts once.
         stages: Training that comes first, one stage after the other.
@@ -216,8 +216,12 @@ class Recipe:
 
     def published(self, options: Any) -> Any:
         """The options of a part; where the recipe is faithful in the published form, if the part knows one."""
-        known = options is not None and any(field.name == "faithful" for field in fields(options))
-        return replace(options, faithful=True) if known and self.faithful else options
+        if not self.faithful or options is None:
+            return options
+        if isinstance(options, BCE | BranchBCE):
+            return replace(options, reduction="mean")
+        known = any(field.name == "faithful" for field in fields(options))
+        return replace(options, faithful=True) if known else options
 
     @property
     def has_tokens(self) -> bool:

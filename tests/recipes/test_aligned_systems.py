@@ -49,6 +49,14 @@ def model_of(recipe_of, toy_graph):
     return make
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_bce_is_a_sum_over_labels_and_a_mean_in_the_published_form(name):
+    for settings, reduction in (([], "sum"), (["faithful=true"], "mean")):
+        objectives = Recipe.load(name).override(settings).all_stages()[-1].objectives
+        found = {objective.name: objective.reduction for objective in objectives if hasattr(objective, "reduction")}
+        assert found == dict.fromkeys(["bce", "branch_bce"] if name == "hgclr" else ["bce"], reduction)
+
+
 def test_parts_of_htla(model_of):
     model, _ = model_of("htla")
     assert isinstance(model.label_encoder, GPTransLabelEncoder) and isinstance(model.scorer, AdditiveScorer)
