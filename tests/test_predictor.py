@@ -13,7 +13,10 @@ from hgraph.errors import DataError
 from hgraph.predictor import Predictor
 
 
-@pytest.fixture(scope="module", params=["lexical", "dense", "mixed", "htla", "wide", "staged", "hmcn", "conditional"])
+KINDS = ["lexical", "dense", "mixed", "wide", "staged", "conditional", "htla", "hgclr", "hyilr", "hjcl", "hmcn", "hbgl"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def predictor(request, toy_runs):
     return Predictor(toy_runs(request.param), device="cpu")
 
