@@ -1,0 +1,1 @@
+"""Label vectors and label trees made of documents."""

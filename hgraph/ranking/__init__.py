@@ -1,0 +1,1 @@
+"""Sparse linear rankers on label trees (XR-Linear)."""
