@@ -36,7 +36,8 @@ def test_all_weights_pruned():
 
 
 @pytest.mark.parametrize(
-    "kind", ["lexical", "dense", "mixed", "htla", "hgclr", "hyilr", "hbgl", "wide", "staged", "hmcn", "conditional"]
+    "kind",
+    ["lexical", "dense", "mixed", "htla", "hgclr", "hyilr", "hbgl", "cascade", "wide", "staged", "hmcn", "conditional"],
 )
 def test_folder(toy_runs, toy_graph, toy_recipes, kind):
     saved = load_model(toy_runs(kind))
