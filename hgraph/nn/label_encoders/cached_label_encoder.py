@@ -50,9 +50,10 @@ class CachedLabelEncoder(LabelEncoder):
         >>> from torch_geometric.data import Data
         >>> from hgraph.nn.label_encoders import GPTransLabelEncoder
         >>> graph = Data(edge_index=torch.tensor([[0, 0], [1, 2]]), num_nodes=4)
-        >>> encoder = CachedLabelEncoder(GPTransLabelEncoder(graph, channels=16, heads=2, form="edges"), refresh=2)
+        >>> inner = GPTransLabelEncoder(graph, channels=16, heads=2, layers=2, form="edges")
+        >>> encoder = CachedLabelEncoder(inner, refresh=2)
         >>> encoder(torch.randn(4, 16), labels=torch.tensor([3, 1])).shape, encoder.staleness
-        (torch.Size([4, 16]), 1)
+        (torch.Size([4, 16]), 0)
     """
 
     num_labels: int
