@@ -63,6 +63,7 @@ setup(
         "filelock>=3.12",
         "jinja2>=3.1",
         "networkx>=3.2",
+        "numba>=0.61",
         "numpy>=1.26",
         "pyyaml>=6.0",
         "safetensors>=0.4.3",

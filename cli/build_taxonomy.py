@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hgraph.cli.formats_help import FORMATS, WRITTEN
+from hgraph.cli.label_trees import check_tree_options, tree_of_documents, tree_options
 from hgraph.cli.options import FILE, check_output, overwrite_option
 from hgraph.errors import ConfigError
 
@@ -18,6 +19,8 @@ Read a label hierarchy, check it and write it, as JSON unless told otherwise.
 
 SOURCE is a file, gzipped or not, or the name of a hierarchy that ships with hgraph. Without SOURCE,
 --from-documents makes a hierarchy of the labels of documents, where each label is a path of names.
+With --method pifa labels of any kind are put into clusters, those with similar documents together, and a report says
+how good the tree is; --taxonomy compares it with the real hierarchy, --hybrid keeps that one and cuts what is too wide.
 
 \b
 Examples:
@@ -26,6 +29,7 @@ Examples:
   hgraph build-taxonomy go.obo.gz --relation is_a --relation part_of -o go.json.gz
   hgraph build-taxonomy thesaurus.ttl --language de -o thesaurus.csv
   hgraph build-taxonomy --from-documents train.jsonl --separator " > " -o taxonomy.json
+  hgraph build-taxonomy --from-documents train.jsonl --method pifa --taxonomy labels.json -o tree.json
 
 The format of SOURCE is found out from its name and its beginning, or named by --format. The file must be UTF-8.
 """
@@ -75,8 +79,16 @@ def _help() -> str:
     "documents",
     type=FILE,
     multiple=True,
-    help="Documents (.jsonl, .csv, .tsv, .parquet) whose labels are paths, in place of SOURCE; may be repeated.",
+    help="Documents (.jsonl, .csv, .tsv, .parquet) in place of SOURCE; may be repeated.",
 )
+@click.option(
+    "--method",
+    type=click.Choice(["paths", "pifa"]),
+    default="paths",
+    show_default=True,
+    help="How documents make a hierarchy: their labels are paths, or clusters of labels with similar documents.",
+)
+@tree_options
 @click.option(
     "--label-separator", default="|", show_default=True, help="Between the labels of one csv or tsv cell of documents."
 )
@@ -93,10 +105,12 @@ def command(
     relations: tuple[str, ...],
     iri: str | None,
     documents: tuple[Path, ...],
+    method: str,
     label_separator: str,
     single_root: bool,
     name: str | None,
     overwrite: bool,
+    **tree_options: Any,
 ) -> None:
     """See `HELP`."""
     if (source is None) == (not documents):
@@ -108,11 +122,15 @@ def command(
     given = [f"--{key.removesuffix('s')}" for key, value in reading.items() if value]
     if documents and given:
         raise ConfigError(f"{given[0]} has no meaning with --from-documents. Leave it out.")
+    check_tree_options(method, documents, separator, tree_options)
     check_output(output, "-o", overwrite=overwrite)
     from hgraph.cli.taxonomy import open_source
     from hgraph.graph.formats import check_single_root, write_taxonomy, written_format
 
-    if source is None:
+    report = ""
+    if method == "pifa":
+        graph, report = tree_of_documents(documents, label_separator, tree_options)
+    elif source is None:
         graph = _of_documents(documents, separator, label_separator)
     else:
         graph = open_source(source, separator=separator, **reading)
@@ -121,7 +139,7 @@ def command(
     if name:
         graph.title = name
     write_taxonomy(graph, output, format=to or written_format(output) or "json", overwrite=overwrite)
-    click.echo(str(graph.check()))
+    click.echo(report or str(graph.check()))
     click.echo(f"\nWritten to {output}")
 
 

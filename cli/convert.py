@@ -14,6 +14,7 @@ FILES = {
     "bgc": "BlurbGenreCollection_EN_{train,dev,test}.txt, hierarchy.txt",
     "aapd": "text_{train,val,test}, label_{train,val,test}",
     "jsonl": "*train*.json, *val*.json or *dev*.json, *test*.json, *.taxonomy",
+    "xmc": "trn.json, tst.json, lbl.json, or {trn,tst}_X.txt, {trn,tst}_Y.txt, Y.txt; taxonomy.json",
 }
 
 HELP = """Convert a data set of the literature to a corpus: from the files that you downloaded to taxonomy.json,

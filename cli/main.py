@@ -21,6 +21,7 @@ COMMANDS = {
     "sweep": ("sweep", "Train a recipe with many values of its keys, and keep the best model."),
     "evaluate": ("evaluate", "Measure one or more models on labelled documents."),
     "predict": ("predict", "Classify texts: label ids, names, paths and probabilities."),
+    "ensemble": ("ensemble", "Combine the scores of several models."),
     "negatives": ("negatives", "Compare strategies of mining hard negative labels with a model."),
     "update": ("update", "Move a model to a newer version of its label hierarchy."),
     "export": ("export", "Write a model as an ONNX file."),

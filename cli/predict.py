@@ -12,9 +12,12 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from hgraph.cli.options import FILE, atomic_writer, check_output, fields_like, fields_of, overwrite_option
+from hgraph.cli.score_output import ScoreWriter, check_scores
 from hgraph.errors import DataError
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from hgraph.data.records import Record
     from hgraph.predictor import Prediction, Predictor
     from hgraph.text import Text
@@ -28,9 +31,16 @@ CHUNK = 2048
 @click.option("--text", "texts", multiple=True, help="A text to classify; repeat for several.")
 @click.option("--data", type=FILE, help="Documents: .jsonl, .csv, .tsv, .parquet, or .txt with one text a line.")
 @click.option("--taxonomy", help="A newer version of the model's hierarchy, a file or a name, to predict on.")
-@click.option("--top-k", type=click.IntRange(min=0), default=5, show_default=True, help="Length of `top`.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    help="Length of `top`, by default 5; with --scores how many labels of a document are stored, by default all kept.",
+)
 @click.option("--threshold", type=click.FloatRange(0, 1), help="One threshold for all labels, not the tuned ones.")
 @click.option("--output", type=FILE, help="File to write. Default: standard output.")
+@click.option(
+    "--scores", type=FILE, help="Write the scores as a sparse matrix there, *.npz, and their ids beside it, *.json."
+)
 @click.option(
     "--format",
     "output_format",
@@ -46,9 +56,10 @@ def command(
     texts: tuple[str, ...],
     data: Path | None,
     taxonomy: str | None,
-    top_k: int,
+    top_k: int | None,
     threshold: float | None,
     output: Path | None,
+    scores: Path | None,
     output_format: str | None,
     text_fields: str | None,
     batch_size: int,
@@ -58,6 +69,7 @@ def command(
 
     Texts come from --text, from a file, or with `-` from standard input (JSON lines, or plain text, one a line). Each
     gives one JSON line: "labels" are those above their thresholds with all ancestors, "top" the most probable ones.
+    With --scores and without --output the scores alone are written, for `evaluate` and `ensemble`.
 
     \b
     Examples:
@@ -65,12 +77,15 @@ def command(
       hgraph predict runs/first --data new.jsonl --output predictions.jsonl
       cat notes.txt | hgraph predict runs/first - --format csv
       hgraph predict runs/first --taxonomy next-year.json --data new.jsonl
+      hgraph predict runs/first --data test.jsonl --scores test.npz
     """
     given = [name for name, value in (("--text", texts), ("--data", data), ("-", stdin)) if value]
     if len(given) != 1 or (stdin is not None and stdin != "-"):
         found = f"'{stdin}'" if stdin not in (None, "-") else " and ".join(given) or "nothing"
         raise click.UsageError(f"expected one of --text TEXT, --data FILE and -, found {found}.")
     check_output(output, "--output", overwrite=overwrite)
+    if scores is not None:
+        check_scores(scores, "--scores", top_k=top_k, overwrite=overwrite)
     if output_format is None:
         output_format = "table" if texts and output is None and sys.stdout.isatty() else "jsonl"
 
@@ -87,13 +102,21 @@ def command(
         fields_of(text_fields), predictor.saved.config.get("text_fields", [""]), predictor.saved.reads_fields
     )
     documents = _documents(texts, data, reader)
-    results = _predict(predictor, documents, top_k, batch_size, show_progress=data is not None)
+    kept = None if scores is None else ScoreWriter(scores, top_k, overwrite)
+    if kept is not None and output is None:
+        for chunk, rows in _score(predictor, documents, batch_size, show_progress=data is not None):
+            kept.add(chunk, rows)
+        kept.write(predictor)
+        return
+    results = _predict(predictor, documents, 5 if top_k is None else top_k, batch_size, kept, data is not None)
     writer = {"jsonl": _write_jsonl, "csv": _write_csv, "table": _write_table}[output_format]
     if output is None:
         writer(results, sys.stdout)
     else:
         with atomic_writer(output, "--output") as stream:
             writer(results, stream)
+            if kept is not None:
+                kept.write(predictor)
 
 
 @dataclass(frozen=True)
@@ -173,17 +196,35 @@ def _plain_or_jsonl(path: Path | None, reader: Reader) -> Iterator[tuple[str, "T
             yield str(number), line.strip()
 
 
-def _predict(
-    predictor: "Predictor", documents: Iterable[tuple[str, "Text"]], top_k: int, batch_size: int, *, show_progress: bool
-) -> Iterator[tuple[str, "Prediction"]]:
+def _score(
+    predictor: "Predictor", documents: Iterable[tuple[str, "Text"]], batch_size: int, *, show_progress: bool
+) -> Iterator[tuple[list[str], "csr_matrix"]]:
+    """Ids and scores, a chunk of documents at a time."""
     from tqdm.auto import tqdm
 
     iterator = iter(documents)
     with tqdm(unit="doc", desc="predict", disable=None if show_progress else True) as bar:
         while chunk := list(islice(iterator, CHUNK)):
-            predictions = predictor.predict([text for _, text in chunk], top_k=top_k, batch_size=batch_size)
-            yield from zip([identifier for identifier, _ in chunk], predictions, strict=True)
+            yield (
+                [identifier for identifier, _ in chunk],
+                predictor.scores([text for _, text in chunk], batch_size=batch_size),
+            )
             bar.update(len(chunk))
+
+
+def _predict(
+    predictor: "Predictor",
+    documents: Iterable[tuple[str, "Text"]],
+    top_k: int,
+    batch_size: int,
+    kept: ScoreWriter | None,
+    show_progress: bool,
+) -> Iterator[tuple[str, "Prediction"]]:
+    """Ids and predictions; `kept` is given the scores as they come."""
+    for chunk, rows in _score(predictor, documents, batch_size, show_progress=show_progress):
+        if kept is not None:
+            kept.add(chunk, rows)
+        yield from zip(chunk, predictor.decode(rows, top_k=top_k), strict=True)
 
 
 def _write_jsonl(results: Iterable[tuple[str, "Prediction"]], stream: IO[str]) -> None:

@@ -159,7 +159,7 @@ def export_model(
     return Exported(targets, gap)
 
 
-def onnx_form(model: FrozenModel, *, output: Output = "probabilities", where: str = "model") -> OnnxModel:
+def onnx_form(model: nn.Module, *, output: Output = "probabilities", where: str = "model") -> OnnxModel:
     """A copy of a frozen model that can be written as ONNX.
 
     Raises:

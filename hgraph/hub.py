@@ -6,6 +6,8 @@
 | `model.safetensors` | text encoder and scorer with the label vectors folded in |
 | `training.safetensors` | label encoder and scorer as trained; prediction does not read it |
 | `taxonomy.json` | the label hierarchy |
+| `ranker/` | the classifiers of a ranker, memory-mapped |
+| `label_tree.json` | the hierarchy that the model searches, where that is another one |
 | `thresholds.json` | where probabilities become labels |
 | `recipe.yaml` | how the model was built and trained |
 | `metrics.json` | figures on the validation documents and how long training took |
@@ -27,13 +29,14 @@ from torch import Tensor
 from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
-from hgraph.models import AlignmentModel, FrozenHBGL, FrozenModel
+from hgraph.models import AlignmentModel, CascadeModel, FrozenCascade, FrozenHBGL, FrozenModel, RankedModel
 from hgraph.recipes.build import build_link
+from hgraph.recipes.ranker_options import XRLinear
 from hgraph.recipes.recipe import Recipe
 from hgraph.retrieval import NeighbourScorer
-from hgraph.scoring import FrozenLevelScorer, LexicalScorer
+from hgraph.scoring import FrozenCascadeScorer, FrozenLevelScorer, LexicalScorer
 from hgraph.scoring import restore as restore_scorer
-from hgraph.text import restore_text_encoder
+from hgraph.text import TextEncoder, restore_text_encoder
 from hgraph.version import __version__
 
 FORMAT = "hgraph-model"
@@ -41,6 +44,8 @@ VERSION = 2
 LEXICAL_WEIGHT = "lexical_scorer.weight"
 MEMORY = "neighbour_scorer.memory"
 ASSETS = "text_encoder"
+TREE = "label_tree.json"
+RANKER = "ranker"
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError, HGraphError
 )  # fmt: skip
@@ -51,7 +56,7 @@ DAMAGE = (
 class SavedModel:
     """What a model folder holds."""
 
-    model: FrozenModel
+    model: FrozenModel | RankedModel
     graph: LabelGraph
     thresholds: Thresholds
     recipe: Recipe
@@ -66,7 +71,7 @@ class SavedModel:
 
 def save_model(
     folder: Path,
-    model: AlignmentModel,
+    model: AlignmentModel | RankedModel,
     *,
     graph: LabelGraph,
     thresholds: Thresholds,
@@ -91,6 +96,10 @@ def save_model(
         own = {key: value for key, value in model.state_dict().items() if not _is_shared(key)}
         save_file(_tensors(own), staging / "training.safetensors", metadata={"format": "pt"})
         graph.save(staging / "taxonomy.json")
+        if isinstance(frozen, RankedModel) and frozen.ranker is not None:
+            frozen.ranker.save(staging / RANKER)
+        if isinstance(model, CascadeModel) and model.tree is not graph:
+            model.tree.save(staging / TREE)
         write_json(staging / "thresholds.json", thresholds.to_dict())
         write_json(staging / "metrics.json", metrics)
         (staging / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
@@ -161,12 +170,27 @@ def load_training_state(folder: str | Path) -> dict[str, Tensor]:
     return {**{key: value for key, value in shared.items() if _is_shared(key)}, **own}
 
 
+def load_tree(folder: str | Path) -> LabelGraph | None:
+    """The hierarchy that the model of a folder searches, or None where that is its taxonomy.
+
+    Raises:
+        ConfigError: The folder is damaged.
+    """
+    path = Path(folder) / TREE
+    try:
+        return LabelGraph.load(path) if path.exists() else None
+    except DAMAGE as error:
+        raise _damaged(Path(folder), error) from None
+
+
 def _restore(
     folder: Path, config: dict[str, Any], recipe: Recipe, graph: LabelGraph, state: dict[str, Tensor]
-) -> FrozenModel:
+) -> FrozenModel | RankedModel:
     """The model with its weights."""
     encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
     encoder = restore_text_encoder(folder / ASSETS, encoder_state)
+    if isinstance(recipe.model, XRLinear):
+        return _restore_ranked(folder / RANKER, recipe.model, encoder, graph, state)
     scorer = None if config["scorer"] is None else restore_scorer(config["scorer"]["kind"], config["scorer"]["config"])
     lexical = None
     if LEXICAL_WEIGHT in state:
@@ -175,14 +199,31 @@ def _restore(
     if recipe.neighbours is not None:
         options = recipe.neighbours
         neighbours = NeighbourScorer(encoder.channels, graph.num_labels, k=options.k, temperature=options.temperature)
-    kind = FrozenHBGL if isinstance(scorer, FrozenLevelScorer) else FrozenModel
-    model = kind(
+    kinds: dict[type, type[FrozenModel]] = {FrozenLevelScorer: FrozenHBGL, FrozenCascadeScorer: FrozenCascade}
+    model = kinds.get(type(scorer), FrozenModel)(
         text_encoder=encoder,
         num_labels=graph.num_labels,
         scorer=scorer,
         lexical_scorer=lexical,
         neighbour_scorer=neighbours,
         link=build_link(recipe, graph),
+    )
+    model.load_state_dict(state, assign=True)
+    return model
+
+
+def _restore_ranked(
+    folder: Path, options: XRLinear, encoder: TextEncoder, graph: LabelGraph, state: dict[str, Tensor]
+) -> RankedModel:
+    """A ranker and the text encoder whose features it reads."""
+    from hgraph.ranking import LinearRanker
+
+    model = RankedModel(
+        text_encoder=encoder,
+        num_labels=graph.num_labels,
+        ranker=LinearRanker.load(folder),
+        dense_weight=options.dense_weight,
+        top_k=options.top_k,
     )
     model.load_state_dict(state, assign=True)
     return model

@@ -17,7 +17,7 @@ from hgraph.errors import DataError
 from hgraph.graph import LabelGraph
 from hgraph.hub import SavedModel, load_model
 from hgraph.text import Text, plain_text
-from hgraph.training.evaluation import MAX_STORED_SCORES, Evaluation, predict_scores
+from hgraph.training.evaluation import MAX_STORED_SCORES, Evaluation, documents_at_once, predict_scores
 from hgraph.update import TaxonomyUpdate, load_with_taxonomy
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Predictor:
         order = np.argsort(encoder.lengths(items), kind="stable")
         loader = DataLoader(
             Subset(dataset, order.tolist()),  # type: ignore[arg-type]
-            batch_size=batch_size,
+            batch_size=documents_at_once(batch_size, self.graph.num_labels),
             collate_fn=Collator(encoder.collate, self.graph.num_labels),
         )
         scores = predict_scores(self.model, loader, self.graph.num_labels)

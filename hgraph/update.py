@@ -7,6 +7,7 @@ What a new label is made of depends on the model:
 | label vectors (dot, cosine) | the label encoder's vector for its name and its place |
 | one weight vector a label beside a label encoder (additive, linear) | ridge regression from label vectors to weights, fitted on the kept labels |
 | the steps of its level (HBGL) | the sum of the word embeddings of its name, and the mean bias |
+| a search down its hierarchy (CascadeXML) | none: a newer hierarchy is refused |
 | n-grams (lexical) | its name and description and the weights of its parents, mixed as fits the kept labels best |
 | one weight vector a label alone | none: the label is never predicted, and the report says so |
 """  # noqa: E501
@@ -29,12 +30,12 @@ from hgraph.data.label_documents import label_texts
 from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
-from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, save_model
-from hgraph.models import AlignmentModel, ConditionalLink
+from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, load_tree, save_model
+from hgraph.models import AlignmentModel, ConditionalLink, FrozenCascade, RankedModel
 from hgraph.nn import LabelStructure, PairEncoding
 from hgraph.recipes.build import build_model
 from hgraph.retrieval import NeighbourScorer
-from hgraph.scoring import LexicalScorer, log_odds
+from hgraph.scoring import LexicalScorer, label_buffers, label_parameters, log_odds
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ def load_alignment_model(folder: str | Path) -> tuple[AlignmentModel, SavedModel
 
 
 def _as_trained(folder: Path, saved: SavedModel) -> AlignmentModel:
-    model = build_model(saved.recipe, saved.graph, saved.model.text_encoder)
+    model = build_model(saved.recipe, saved.graph, saved.model.text_encoder, tree=load_tree(folder))
     model.load_state_dict(load_training_state(folder))
     return model.eval()
 
@@ -150,13 +151,19 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
             f"{folder}: the newer taxonomy has none of the model's {old.num_labels} labels ({old.label_id[0]!r}, ...). "
             "Ids are compared, not names."
         )
+    if isinstance(saved.model, FrozenCascade | RankedModel):
+        system = saved.recipe.model.name if saved.recipe.model is not None else "ranker"
+        raise ConfigError(
+            f"{folder}: a model that searches its hierarchy ('{system}') cannot take another one. Train it anew on the "
+            "newer taxonomy."
+        )
     trained = _as_trained(folder, saved)
     state = trained.state_dict()
     model = build_model(saved.recipe, graph, saved.model.text_encoder)
     model.eval()
     rows = torch.from_numpy(source)
-    per_label = set(_label_parameters(model))
-    inputs = set(_label_parameters(model, "label_inputs"))
+    per_label = set(label_parameters(model))
+    inputs = set(label_parameters(model, "label_inputs"))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             before = state.get(name)
@@ -169,8 +176,8 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
             _carry(model.get_parameter(name), state[name], rows)
             if name in inputs:
                 model.get_parameter(name)[rows < 0] = 0.0
-        for name, before in _label_buffers(trained).items():
-            kept = rows >= 0
+        for name in label_buffers(trained):
+            before, kept = trained.get_buffer(name), rows >= 0
             after = model.get_buffer(name)
             after.zero_()
             after[kept] = before[rows[kept]].to(after)
@@ -195,26 +202,6 @@ def _updated(folder: Path, saved: SavedModel, graph: LabelGraph) -> tuple[Alignm
         unscored=[] if scored or model.lexical_scorer is not None else new,
     )
     return model, update
-
-
-def _label_parameters(model: nn.Module, kind: str = "label_parameters") -> list[str]:
-    """Full names of the parameters with one row a label, or of those that `kind` names."""
-    found = []
-    for prefix, module in model.named_modules():
-        for name in getattr(module, kind, ()):
-            full = f"{prefix}.{name}"
-            if any(full == known for known, _ in model.named_parameters()):
-                found.append(full)
-    return found
-
-
-def _label_buffers(model: nn.Module) -> dict[str, Tensor]:
-    """Buffers with one row a label by full name, such as a label's number of training documents; new labels have 0."""
-    return {
-        f"{prefix}.{name}": getattr(module, name)
-        for prefix, module in model.named_modules()
-        for name in getattr(module, "label_buffers", ())
-    }
 
 
 def _carry(target: Tensor, source: Tensor, rows: Tensor) -> None:

@@ -105,7 +105,7 @@ def bert_folder(tmp_path_factory, tiny_bert, tiny_tokenizer):
 def toy_recipes(bert_folder):
     """Recipes by kind, a second each.
 
-    `lexical`, `dense` (bag and linear), `mixed` (both), `htla`, `hgclr`, `hyilr`, `hjcl`, `hbgl` (tiny BERT), `hmcn`
+    `lexical`, `dense` (bag and linear), `mixed` (both), `htla`, `hgclr`, `hyilr`, `hjcl`, `hbgl`, `cascade` (tiny BERT), `hmcn`
     (contrast, then HMCN, tiny BERT), `conditional` (bag, each label given its parents), `wide` (frozen tiny BERT, n-grams and
     `staged` (contrast of documents, then n-grams, then the tiny BERT and n-grams weighed).
     """
@@ -121,6 +121,7 @@ def toy_recipes(bert_folder):
     hgclr = ["label_encoder.heads=2", "learning_rate=0.003", "warmup_steps=4", "view.threshold=0.1"]
     hjcl = ["learning_rate=0.003", "batch_size=16", "warmup=0.0"]
     hbgl = ["model.steps=20", "model.copies=4", "learning_rate=0.01", "warmup_steps=0"]
+    cascade = ["learning_rate=0.003", "head_learning_rate=0.02", "model.hierarchy=taxonomy", "model.topk=[3]"]
     wide = ["text_encoder.cache=false", "neighbours.k=5", "lexical_learning_rate=1.0"]
     staged = """
 name: staged
@@ -159,6 +160,7 @@ training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
         "hyilr": Recipe.load("hyilr").with_text_encoder(str(bert_folder)).override([*small, "learning_rate=0.003"]),
         "hjcl": Recipe.load("hjcl").with_text_encoder(str(bert_folder)).override([*small, *hjcl]),
         "hbgl": Recipe.load("hbgl").with_text_encoder(str(bert_folder)).override([*small, *hbgl]),
+        "cascade": Recipe.load("cascade_xml").with_text_encoder(str(bert_folder)).override([*small, *cascade]),
         "wide": Recipe.load("wide_deep").with_text_encoder(str(bert_folder)).override([*small, *wide]),
         "hmcn": Recipe.load("hmcn").with_text_encoder(str(bert_folder)).override([*small, *hmcn]),
         "conditional": flat.override(["objectives=[{name: conditional}]", "prior_bias=false"]),

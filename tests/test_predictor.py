@@ -12,8 +12,21 @@ from hgraph.decoding import Thresholds, threshold_decode
 from hgraph.errors import DataError
 from hgraph.predictor import Predictor
 
-
-KINDS = ["lexical", "dense", "mixed", "wide", "staged", "conditional", "htla", "hgclr", "hyilr", "hjcl", "hmcn", "hbgl"]
+KINDS = [
+    "lexical",
+    "dense",
+    "mixed",
+    "wide",
+    "staged",
+    "conditional",
+    "htla",
+    "hgclr",
+    "hyilr",
+    "hjcl",
+    "hmcn",
+    "hbgl",
+    "cascade",
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)

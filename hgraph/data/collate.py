@@ -1,7 +1,7 @@
 """Prepared documents and their labels as batches, padded no further than the batch needs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hgraph.errors import DataError
+
+LabelForm = Literal["multi_hot", "ids"]
 
 
 class AlignmentDataset(Dataset):
@@ -51,31 +53,65 @@ class AlignmentDataset(Dataset):
         return item
 
 
+def multi_hot(ids: Tensor, width: int) -> Tensor:
+    """1 at the ids of each row, 0 elsewhere.
+
+    Shapes:
+        - ids [B, P], long, -1 where there is none
+        - output [B, width], float32
+
+    Example:
+        >>> multi_hot(torch.tensor([[2, 0], [1, -1]]), width=3)
+        tensor([[1., 0., 1.],
+                [0., 1., 0.]])
+    """
+    # What is none goes to a further column, which is cut off.
+    labels = torch.zeros(len(ids), width + 1, device=ids.device)
+    return labels.scatter_(1, ids.masked_fill(ids < 0, width), 1.0)[:, :width]
+
+
 class Collator:
     """Items of an :class:`AlignmentDataset` -> one batch.
 
     Args:
         collate_text: Items of features -> tensors (`encoder.collate`).
         num_labels: Width of the multi-hot labels.
+        form: `"multi_hot"`, or `"ids"`, for models of so many labels that a row of all of them is too long.
 
     Shapes:
-        - `labels`: [B, num_labels], float32 multi-hot; only where the items carry labels.
+        - `labels`: [B, num_labels], float32 multi-hot, or [B, P], long, the ids of each item's labels and then -1; only
+          where the items carry labels.
         - `rows`: [B], long, rows of the dataset; only where the items say theirs.
     """
 
-    def __init__(self, collate_text: Callable[[Sequence[Any]], Mapping[str, Tensor]], num_labels: int) -> None:
+    def __init__(
+        self,
+        collate_text: Callable[[Sequence[Any]], Mapping[str, Tensor]],
+        num_labels: int,
+        *,
+        form: LabelForm = "multi_hot",
+    ) -> None:
         self.collate_text = collate_text
         self.num_labels = num_labels
+        self.form = form
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The batch: tensors under `text` and, where the items have them, `labels` and `rows`."""
         batch: dict[str, Any] = {"text": dict(self.collate_text([item["features"] for item in items]))}
         if items and "labels" in items[0]:
-            rows = np.repeat(np.arange(len(items)), [len(item["labels"]) for item in items])
-            columns = np.concatenate([item["labels"] for item in items]).astype(np.int64)
-            labels = torch.zeros(len(items), self.num_labels)
-            labels[torch.from_numpy(rows), torch.from_numpy(columns)] = 1.0
-            batch["labels"] = labels
+            batch["labels"] = self._labels([item["labels"] for item in items])
         if items and "row" in items[0]:
             batch["rows"] = torch.tensor([item["row"] for item in items], dtype=torch.long)
         return batch
+
+    def _labels(self, given: Sequence[np.ndarray]) -> Tensor:
+        counts = np.array([len(row) for row in given])
+        rows = np.repeat(np.arange(len(given)), counts)
+        columns = np.concatenate(given).astype(np.int64)
+        if self.form == "ids":
+            ids = np.full((len(given), counts.max()), -1, dtype=np.int64)
+            ids[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = columns
+            return torch.from_numpy(ids)
+        labels = torch.zeros(len(given), self.num_labels)
+        labels[torch.from_numpy(rows), torch.from_numpy(columns)] = 1.0
+        return labels

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from hgraph.errors import DataError
+from hgraph.errors import ConfigError, DataError
 
 
 def binary(matrix: Any, *, name: str = "matrix") -> sparse.csr_matrix:
@@ -106,6 +106,21 @@ def find_hits(scores: sparse.csr_matrix, truth: sparse.csr_matrix) -> np.ndarray
     hits = np.zeros(scores.nnz, dtype=bool)
     hits[common.tocsr().data - 1] = True
     return hits
+
+
+def best_cells(scores: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
+    """The k best stored cells of each document, with their scores; ties go to the smaller label index.
+
+    Example:
+        >>> best_cells(sparse.csr_matrix([[0.25, 0.5, 0.25], [0.0, 0.75, 0.0]]), 2).toarray()
+        array([[0.25, 0.5 , 0.  ],
+               [0.  , 0.75, 0.  ]])
+    """
+    if k < 1:
+        raise ConfigError(f"'k' is {k}, expected at least 1.")
+    keep = rank_cells(scores) < k
+    kept_before = np.concatenate([[0], np.cumsum(keep)])
+    return sparse.csr_matrix((scores.data[keep], scores.indices[keep], kept_before[scores.indptr]), shape=scores.shape)
 
 
 def rank_cells(scores: sparse.csr_matrix) -> np.ndarray:

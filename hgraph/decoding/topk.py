@@ -53,6 +53,39 @@ def scores_to_csr(dense: Any, k: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((kept.astype(np.float32), labels, indptr), shape=(batch, num_labels))
 
 
+def shortlist_to_csr(labels: Any, scores: Any, num_labels: int, k: int) -> sparse.csr_matrix:
+    """The k highest of the scores that each row has for some labels, as CSR; ties go to the smaller label index.
+
+    Args:
+        labels: Which labels, torch tensor; negative where there is none.
+        scores: Their scores, torch tensor.
+        num_labels: Number L of labels.
+        k: How many to keep.
+
+    Shapes:
+        - **labels** and **scores**: `[B, K]`, a label at most once a row
+        - **returns**: CSR float32 `[B, L]` with at most `k` cells a row, sorted by label
+
+    Example:
+        >>> import torch
+        >>> found = shortlist_to_csr(torch.tensor([[5, 2, -1]]), torch.tensor([[0.5, 0.25, 0.0]]), 9, 2)
+        >>> found.indices, found.data
+        (array([2, 5], dtype=int32), array([0.25, 0.5 ], dtype=float32))
+    """
+    if k < 1:
+        raise ConfigError(f"'k' is {k}, expected at least 1.")
+    values, columns = scores.detach().float().cpu().numpy(), labels.cpu().numpy()
+    row, place = np.nonzero(columns >= 0)
+    value, column = values[row, place], columns[row, place]
+    if np.isnan(value).any():
+        raise DataError("'scores' contains NaN. The model diverged: lower the learning rate, or check its inputs.")
+    order = np.lexsort((column, -value, row))
+    count = np.bincount(row, minlength=len(columns))
+    kept = np.sort(order[np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count) < k])
+    cells = (value[kept].astype(np.float32), (row[kept], column[kept]))
+    return sparse.csr_matrix(cells, shape=(len(columns), num_labels))
+
+
 def _kth_highest(values: Any, k: int) -> Any:
     """The k-th highest value of each row, [B, 1]: well defined with ties, unlike the indices of a top-k."""
     if hasattr(values, "topk"):

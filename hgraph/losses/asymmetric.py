@@ -20,6 +20,7 @@ def asymmetric(
     alpha: float | None = None,
     reduction: Reduction = "mean",
     mask: Tensor | None = None,
+    importance: Tensor | None = None,
 ) -> Tensor:
     r"""Binary cross-entropy with each term scaled down by how right it is, on a scale of its own on either side.
 
@@ -38,9 +39,10 @@ def asymmetric(
         alpha: :math:`\alpha^+`, with :math:`\alpha^- = 1 - \alpha^+`; without it (default) both are 1.
         reduction: ``"mean"`` (default) over pairs, or ``"sum"`` over labels, then the mean over documents.
         mask: true where a pair counts.
+        importance: how many labels each column stands for, see :func:`~hgraph.losses.binary_cross_entropy`.
 
     Shapes:
-        - scores, labels and mask ``[B, L]``
+        - scores, labels and mask ``[B, L]``; importance ``[L]``
         - output: scalar
 
     Example:
@@ -61,7 +63,7 @@ def asymmetric(
         negative = -F.logsigmoid(-scores) * (gamma_neg * F.logsigmoid(scores)).exp()
     if alpha is not None:
         positive, negative = alpha * positive, (1 - alpha) * negative
-    return reduce_pairs(labels * positive + (1 - labels) * negative, reduction, mask)
+    return reduce_pairs(labels * positive + (1 - labels) * negative, reduction, mask, importance)
 
 
 class AsymmetricLoss(Objective):
@@ -88,6 +90,7 @@ class AsymmetricLoss(Objective):
     """
 
     name = "asymmetric"
+    on_shortlist = True
 
     def __init__(
         self, *, gamma_pos: float = 0.0, gamma_neg: float = 4.0, clip: float = 0.05, reduction: Reduction = "mean"
@@ -101,7 +104,9 @@ class AsymmetricLoss(Objective):
             raise ConfigError(f"'clip' must be at least 0 and below 1, but got {clip}.")
         self.gamma_pos, self.gamma_neg, self.clip, self.reduction = gamma_pos, gamma_neg, clip, reduction
 
-    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, importance: Tensor | None = None
+    ) -> Tensor:
         """The value for one batch."""
         return asymmetric(
             scores,
@@ -111,6 +116,7 @@ class AsymmetricLoss(Objective):
             clip=self.clip,
             reduction=self.reduction,
             mask=mask,
+            importance=importance,
         )
 
     def __repr__(self) -> str:
@@ -139,6 +145,7 @@ class FocalLoss(Objective):
     """
 
     name = "focal"
+    on_shortlist = True
 
     def __init__(self, *, gamma: float = 2.0, alpha: float | None = None, reduction: Reduction = "mean") -> None:
         super().__init__()
@@ -149,7 +156,9 @@ class FocalLoss(Objective):
             raise ConfigError(f"'alpha' must be between 0 and 1, or None, but got {alpha}.")
         self.gamma, self.alpha, self.reduction = gamma, alpha, reduction
 
-    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, importance: Tensor | None = None
+    ) -> Tensor:
         """The value for one batch."""
         return asymmetric(
             scores,
@@ -160,6 +169,7 @@ class FocalLoss(Objective):
             alpha=self.alpha,
             reduction=self.reduction,
             mask=mask,
+            importance=importance,
         )
 
     def __repr__(self) -> str:

@@ -22,6 +22,7 @@ def binary_cross_entropy(
     mask: Tensor | None = None,
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
+    importance: Tensor | None = None,
 ) -> Tensor:
     r"""Binary cross-entropy of raw scores, averaged over pairs or summed over the labels of each document.
 
@@ -35,10 +36,12 @@ def binary_cross_entropy(
         mask: true where a pair counts.
         weight: :math:`w`, how heavy each label is (default 1).
         pos_weight: :math:`a`, how heavy a positive is beside a negative (default 1).
+        importance: how many labels each column stands for, where the columns are a shortlist
+            (:class:`~hgraph.sampling.ShortlistSampler`); the value is then an unbiased estimate of that of all labels.
 
     Shapes:
         - scores, labels and mask ``[B, L]``
-        - weight and pos_weight: whatever broadcasts to the scores, ``[L]`` or ``[B, L]``
+        - weight and pos_weight: whatever broadcasts to the scores, ``[L]`` or ``[B, L]``; importance ``[L]``
         - output: scalar
 
     Example:
@@ -52,15 +55,22 @@ def binary_cross_entropy(
     losses = F.binary_cross_entropy_with_logits(
         scores, labels.to(scores.dtype), weight, reduction="none", pos_weight=pos_weight
     )
-    return reduce_pairs(losses, reduction, mask)
+    return reduce_pairs(losses, reduction, mask, importance)
 
 
-def reduce_pairs(losses: Tensor, reduction: Reduction, mask: Tensor | None) -> Tensor:
-    """One number from a loss for each pair ``[B, L]``: the mean over pairs, or the sum over labels, then the mean."""
+def reduce_pairs(losses: Tensor, reduction: Reduction, mask: Tensor | None, importance: Tensor | None = None) -> Tensor:
+    """One number from a loss for each pair ``[B, L]``: the mean over pairs, or the sum over labels, then the mean.
+
+    With ``importance`` ``[L]``, a column counts as that many labels.
+    """
     kept = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask.bool()
+    pairs: Tensor = kept
+    if importance is not None:
+        importance = importance.to(losses)
+        losses, pairs = losses * importance, kept * importance
     total = losses.masked_fill(~kept, 0.0).sum()
     # Without any document the sum is zero: dividing by one keeps it so, where a plain mean would be NaN.
-    return total / (kept.sum().clamp(min=1) if reduction == "mean" else max(len(losses), 1))
+    return total / (pairs.sum().clamp(min=1) if reduction == "mean" else max(len(losses), 1))
 
 
 def check_reduction(reduction: str) -> None:
@@ -83,7 +93,7 @@ class BCELoss(Objective):
             precision; for a weight of each label see :class:`~hgraph.losses.ClassBalancedBCELoss`.
 
     Shapes:
-        - scores, labels and mask ``[B, L]``
+        - scores, labels and mask ``[B, L]``; importance ``[L]``
         - output: scalar
 
     Example:
@@ -92,6 +102,7 @@ class BCELoss(Objective):
     """
 
     name = "bce"
+    on_shortlist = True
 
     def __init__(self, *, reduction: Reduction = "mean", pos_weight: float = 1.0) -> None:
         super().__init__()
@@ -101,10 +112,14 @@ class BCELoss(Objective):
         self.reduction = reduction
         self.pos_weight = pos_weight
 
-    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, importance: Tensor | None = None
+    ) -> Tensor:
         """The value for one batch."""
         pos_weight = None if self.pos_weight == 1 else scores.new_tensor(self.pos_weight, dtype=torch.float32)
-        return binary_cross_entropy(scores, labels, reduction=self.reduction, mask=mask, pos_weight=pos_weight)
+        return binary_cross_entropy(
+            scores, labels, reduction=self.reduction, mask=mask, pos_weight=pos_weight, importance=importance
+        )
 
     def __repr__(self) -> str:
         weight = "" if self.pos_weight == 1 else f", pos_weight={self.pos_weight}"

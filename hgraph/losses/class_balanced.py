@@ -49,6 +49,7 @@ class ClassBalancedBCELoss(BCELoss):
 
     Shapes:
         - scores, labels, mask and candidates ``[B, L]``, or ``[B, K]`` of a shortlist
+        - columns and importance ``[S]``, where all documents share a shortlist; scores, labels and mask ``[B, S]``
         - output: scalar
 
     Example:
@@ -81,14 +82,29 @@ class ClassBalancedBCELoss(BCELoss):
         self.register_buffer("weight", class_balanced_weights(support, beta=beta).float(), persistent=False)
 
     def forward(  # type: ignore[override]
-        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, candidates: Tensor | None = None
+        self,
+        *,
+        scores: Tensor,
+        labels: Tensor,
+        mask: Tensor | None = None,
+        candidates: Tensor | None = None,
+        columns: Tensor | None = None,
+        importance: Tensor | None = None,
     ) -> Tensor:
         """The value for one batch."""
-        check_columns(scores, len(self.weight), candidates)
-        weight = self.weight if candidates is None else self.weight[candidates]
+        if columns is None:
+            check_columns(scores, len(self.weight), candidates)
+        chosen = candidates if columns is None else columns
+        weight = self.weight if chosen is None else self.weight[chosen]
         pos_weight = self.weight.new_tensor(self.pos_weight)
         return binary_cross_entropy(
-            scores, labels, reduction=self.reduction, mask=mask, weight=weight, pos_weight=pos_weight
+            scores,
+            labels,
+            reduction=self.reduction,
+            mask=mask,
+            weight=weight,
+            pos_weight=pos_weight,
+            importance=importance,
         )
 
     def __repr__(self) -> str:

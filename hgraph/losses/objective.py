@@ -21,6 +21,8 @@ INPUTS = {
     "views": "further vectors of the same documents, [B, V, D]",
     "label_weights": "the weights that a scorer has for each label, [L, D]",
     "mined": "mined hard negative labels, [B, N], long, -1 where there is none",
+    "columns": "the labels of a shortlist that all documents share, [S], long, sorted; `label_vectors` are theirs",
+    "importance": "how many labels each of `columns` stands for, [S]",
 }
 """All that a model may hand to its objectives, by name."""
 
@@ -40,6 +42,8 @@ class Objective(nn.Module):
 
     name: ClassVar[str]
     """The name under which the value is reported."""
+    on_shortlist: ClassVar[bool] = False
+    """Whether it judges a shortlist (`columns`) in place of all labels, as far as it reads pairs or label vectors."""
 
 
 def inputs_of(objective: nn.Module) -> tuple[frozenset[str], frozenset[str]]:

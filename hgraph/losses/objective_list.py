@@ -62,6 +62,8 @@ class ObjectiveList(nn.Module):
                     f"{type(objective).__name__} needs '{missing[0]}' ({INPUTS.get(missing[0], 'not known')}), which "
                     "the model does not give."
                 )
+            if "columns" in given and not getattr(objective, "on_shortlist", False):
+                raise ConfigError(off_shortlist(objective))
             # What reads no pairs of documents and labels has none to leave out.
             if "mask" in given and "mask" not in reads and reads & {"scores", "labels"}:
                 raise ConfigError(f"{type(objective).__name__} cannot leave pairs out: it takes no 'mask'.")
@@ -70,6 +72,12 @@ class ObjectiveList(nn.Module):
         for weight, value in zip(self.weights[1:], values[1:], strict=True):
             total = total + weight * value
         return total, {name: value.detach() for name, value in zip(self.names, values, strict=True)}
+
+    def check_shortlist(self) -> None:
+        """Raise an error where some objective cannot judge a shortlist of labels in place of all."""
+        for objective in self.objectives:
+            if not getattr(objective, "on_shortlist", False):
+                raise ConfigError(off_shortlist(objective))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -84,6 +92,14 @@ class ObjectiveList(nn.Module):
     def __repr__(self) -> str:
         parts = ", ".join(f"{w:g} x {o!r}" for w, o in zip(self.weights, self.objectives, strict=True))
         return f"{type(self).__name__}({parts})"
+
+
+def off_shortlist(objective: nn.Module) -> str:
+    """What to say of an objective that cannot judge a shortlist."""
+    return (
+        f"{type(objective).__name__} judges all labels at once, but the model trains on a 'shortlist' of them. Use "
+        "BCE, class-balanced BCE, asymmetric loss, squared hinge, ZLPR or TLA, or switch the shortlist off."
+    )
 
 
 def _free_name(name: str, taken: list[str]) -> str:

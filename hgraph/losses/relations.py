@@ -28,6 +28,23 @@ def check_columns(values: Tensor, num_labels: int, candidates: Tensor | None, *,
         )
 
 
+def places(labels: Tensor, columns: Tensor) -> Tensor:
+    """Where labels are among the columns of a shortlist; -1 for those that are not.
+
+    Shapes:
+        - labels: ids of any shape (long), -1 where there is none; columns ``[S]``, sorted, each once
+        - output: of the shape of the labels
+
+    Example:
+        >>> places(torch.tensor([[4, 1, 3, -1]]), torch.tensor([1, 4, 6]))
+        tensor([[ 1,  0, -1, -1]])
+    """
+    if not len(columns):
+        return torch.full_like(labels, -1)
+    place = torch.searchsorted(columns, labels.contiguous()).clamp(max=len(columns) - 1)
+    return place.masked_fill(columns[place] != labels, -1)
+
+
 class Relation(nn.Module):
     """For each label the labels that a sparse relation gives it, such as its parents or its ancestors.
 

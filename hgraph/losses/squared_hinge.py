@@ -9,7 +9,12 @@ from hgraph.losses.precision import full_precision
 
 
 def squared_hinge(
-    scores: Tensor, labels: Tensor, *, reduction: Reduction = "mean", mask: Tensor | None = None
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    reduction: Reduction = "mean",
+    mask: Tensor | None = None,
+    importance: Tensor | None = None,
 ) -> Tensor:
     r"""Squared hinge of raw scores with margin 1, averaged over pairs or summed over the labels of each document.
 
@@ -21,6 +26,7 @@ def squared_hinge(
         reduction: ``"mean"`` (default) is the mean over documents and labels; ``"sum"`` is the sum over labels, then
             the mean over documents.
         mask: true where a pair counts.
+        importance: how many labels each column stands for, see :func:`~hgraph.losses.binary_cross_entropy`.
 
     Shapes:
         - scores, labels and mask ``[B, L]``
@@ -34,7 +40,7 @@ def squared_hinge(
     check_shapes(scores, labels, mask)
     scores = full_precision(scores)
     losses = F.relu(1 - (2 * labels.to(scores.dtype) - 1) * scores).square()
-    return reduce_pairs(losses, reduction, mask)
+    return reduce_pairs(losses, reduction, mask, importance)
 
 
 class SquaredHingeLoss(Objective):
@@ -58,12 +64,15 @@ class SquaredHingeLoss(Objective):
     """
 
     name = "squared_hinge"
+    on_shortlist = True
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()
         check_reduction(reduction)
         self.reduction: Reduction = reduction
 
-    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, importance: Tensor | None = None
+    ) -> Tensor:
         """The value for one batch."""
-        return squared_hinge(scores, labels, reduction=self.reduction, mask=mask)
+        return squared_hinge(scores, labels, reduction=self.reduction, mask=mask, importance=importance)

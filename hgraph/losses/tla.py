@@ -12,7 +12,7 @@ from hgraph.losses.mined import mined_negatives
 from hgraph.losses.negative_choice import Choice, choose_negatives
 from hgraph.losses.objective import Objective, check_shapes
 from hgraph.losses.precision import full_precision
-from hgraph.losses.relations import check_columns
+from hgraph.losses.relations import check_columns, places
 from hgraph.losses.similarity import Similarity, compare, cosines, products
 from hgraph.sampling.negatives import LABEL_NEGATIVES, LabelNegatives, LabelNegativesKind
 
@@ -37,6 +37,7 @@ def tla_from_similarity(
     num_negatives: int | None = None,
     margin: float = 0.0,
     generator: torch.Generator | None = None,
+    importance: Tensor | None = None,
 ) -> Tensor:
     r"""Contrast of each document's labels with other labels, by default with as many of its hardest ones.
 
@@ -59,9 +60,11 @@ def tla_from_similarity(
         num_negatives: how many, :math:`|Y_i|` by default.
         margin: of the choice ``"semi_hard"``.
         generator: of the choice ``"random"``.
+        importance: how many labels each column stands for as a negative of the choice ``"all"``, where the columns are
+            a shortlist; the other choices take from it what they would take from all labels.
 
     Shapes:
-        - similarity, labels, mask and allowed ``[B, L]``
+        - similarity, labels, mask and allowed ``[B, L]``; importance ``[L]``
         - output: scalar
 
     Example:
@@ -82,7 +85,10 @@ def tla_from_similarity(
         margin=margin,
         generator=generator,
     )
-    return contrast(similarity / temperature, positive, negative)
+    similarity = similarity / temperature
+    if choice == "all" and importance is not None:
+        similarity = similarity + torch.where(negative, importance.to(similarity).log(), 0.0)
+    return contrast(similarity, positive, negative)
 
 
 def contrast(similarity: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
@@ -129,6 +135,8 @@ class TLALoss(Objective):
     Shapes:
         - labels and mask ``[B, L]``, text ``[B, D]``, label_vectors ``[L, D]``
         - with candidates ``[B, K]`` labels and mask are ``[B, K]``, and only the candidates' vectors are read
+        - with columns ``[S]``, a shortlist that all documents share, labels and mask are ``[B, S]``, label_vectors
+          ``[S, D]`` and importance ``[S]``; negatives are taken from it
         - mined ``[B, N]``, long, -1 where there is none
         - output: scalar
 
@@ -140,6 +148,7 @@ class TLALoss(Objective):
     """
 
     name = "tla"
+    on_shortlist = True
 
     def __init__(
         self,
@@ -181,6 +190,8 @@ class TLALoss(Objective):
         mask: Tensor | None = None,
         candidates: Tensor | None = None,
         mined: Tensor | None = None,
+        columns: Tensor | None = None,
+        importance: Tensor | None = None,
     ) -> Tensor:
         """The value for one batch."""
         measure = self.similarity if callable(self.similarity) else SIMILARITIES[self.similarity]
@@ -188,15 +199,18 @@ class TLALoss(Objective):
         similarity = compare(measure, text, label_vectors, candidates)
         check_shapes(similarity, labels, mask)
         positive = labels > 0.5 if mask is None else (labels > 0.5) & mask.bool()
-        allowed = None if self.allowed is None else self.allowed(positive, candidates)
+        related = candidates if columns is None else columns.expand_as(labels)
+        allowed = None if self.allowed is None else self.allowed(positive, related)
         if self.negatives == "mined":
             if mined is None:
                 raise ConfigError("TLALoss with negatives='mined' needs 'mined': mine hard negatives first.")
+            mined = mined if columns is None else places(mined, columns)
             allowed = mined_negatives(mined, positive, mask, candidates, num_labels=len(label_vectors))
             # Mined labels are further columns: they need not be candidates, and a label is negative in these alone.
             similarity = torch.cat([similarity, compare(measure, text, label_vectors, mined.clamp(min=0))], dim=1)
             mask = torch.cat([positive, allowed], dim=1)
             positive, allowed = torch.cat([positive, torch.zeros_like(allowed)], dim=1), None
+            importance = None  # a mined label stands for itself
         return tla_from_similarity(
             similarity,
             positive,
@@ -207,6 +221,7 @@ class TLALoss(Objective):
             num_negatives=self.num_negatives,
             margin=self.margin,
             generator=None if self.seed is None else self._generator(similarity.device, self.seed),
+            importance=importance,
         )
 
     def _generator(self, device: torch.device, seed: int) -> torch.Generator:

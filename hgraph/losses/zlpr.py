@@ -7,7 +7,7 @@ from hgraph.losses.objective import Objective, check_shapes
 from hgraph.losses.precision import full_precision
 
 
-def zlpr(scores: Tensor, labels: Tensor, *, mask: Tensor | None = None) -> Tensor:
+def zlpr(scores: Tensor, labels: Tensor, *, mask: Tensor | None = None, importance: Tensor | None = None) -> Tensor:
     r"""ZLPR: every positive score above zero, every negative one below, the set of labels judged as a whole.
 
     .. math:: \ell_i = \log\Big(1 + \sum_{n \notin Y_i} e^{z_{i,n}}\Big)
@@ -19,9 +19,12 @@ def zlpr(scores: Tensor, labels: Tensor, *, mask: Tensor | None = None) -> Tenso
         scores: raw scores :math:`z`.
         labels: 1 for the labels in :math:`Y_i`, 0 elsewhere.
         mask: true where a pair counts; the others are in neither sum.
+        importance: how many labels each column stands for as a negative, where the columns are a shortlist
+            (:class:`~hgraph.sampling.ShortlistSampler`). The first sum is then an unbiased estimate of that over all
+            labels; its logarithm, and so the loss, is on average too small.
 
     Shapes:
-        - scores, labels and mask ``[B, L]``
+        - scores, labels and mask ``[B, L]``; importance ``[L]``
         - output: scalar
 
     Example:
@@ -32,7 +35,8 @@ def zlpr(scores: Tensor, labels: Tensor, *, mask: Tensor | None = None) -> Tenso
     scores = full_precision(scores)
     positive = labels > 0.5
     kept = torch.ones_like(positive) if mask is None else mask.bool()
-    losses = _log1p_sum_exp(scores, kept & ~positive) + _log1p_sum_exp(-scores, kept & positive)
+    counted = scores if importance is None else scores + importance.to(scores).log()
+    losses = _log1p_sum_exp(counted, kept & ~positive) + _log1p_sum_exp(-scores, kept & positive)
     return losses.sum() / max(len(losses), 1)
 
 
@@ -60,7 +64,10 @@ class ZLPRLoss(Objective):
     """
 
     name = "zlpr"
+    on_shortlist = True
 
-    def forward(self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, *, scores: Tensor, labels: Tensor, mask: Tensor | None = None, importance: Tensor | None = None
+    ) -> Tensor:
         """The value for one batch."""
-        return zlpr(scores, labels, mask=mask)
+        return zlpr(scores, labels, mask=mask, importance=importance)

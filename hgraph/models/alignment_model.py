@@ -1,20 +1,28 @@
 """The composable model: encode texts, encode labels, score the two against each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from hgraph.data.collate import LabelForm
 from hgraph.errors import ConfigError
 from hgraph.losses import BCELoss, ObjectiveList
 from hgraph.models.frozen_model import PARTS, FrozenModel, Part, score_parts, scorer_input, sum_parts
+from hgraph.models.label_texts import LabelTexts
+from hgraph.models.shortlist_step import check_shortlist, label_blocks, shortlist_step
 from hgraph.models.views import DropoutView, View, stack_branches
-from hgraph.nn import CachedLabelEncoder, LabelEncoder
+from hgraph.nn import CachedLabelEncoder, LabelEncoder, LabelFeatures
 from hgraph.retrieval import NeighbourScorer
-from hgraph.scoring import LexicalScorer, Scorer
+from hgraph.sampling import ShortlistSampler
+from hgraph.scoring import LexicalScorer, Scorer, label_tables
+from hgraph.scoring.lexical_scorer import many_processes
 from hgraph.text import TextEncoder, TextStates
+
+LABEL_BLOCK = 4096
+"""How many labels a model that trains on shortlists encodes at once where all are wanted."""
 
 
 class AlignmentModel(nn.Module):
@@ -41,6 +49,12 @@ class AlignmentModel(nn.Module):
             (:class:`hgraph.models.ConditionalLink`); objectives judge the scores without it.
         label_samples: With a :class:`hgraph.nn.CachedLabelEncoder`, a training step computes the labels of its
             documents, mined negatives and so many drawn at random; the rest come from memory (default 1024).
+        shortlist: Chooses the labels that a training step embeds, encodes and scores in place of all, for hierarchies
+            of 100,000 labels; the others have no part in the step. It takes the place of `label_samples`. Predictions
+            are those of a model without one.
+        sparse_gradients: With a shortlist, whether the gradients of tables with one row a label are sparse (default),
+            so that an optimiser for sparse gradients moves the rows of a step alone; where several processes train
+            together they are dense. Dense ones cost some 28 bytes read and written for each weight and step.
 
     Attributes:
         fusion: float32 [3], weights of the dense, the lexical and the neighbours' score in predictions.
@@ -49,15 +63,18 @@ class AlignmentModel(nn.Module):
 
     Shapes:
         - `text`: the tensors of `text_encoder.collate`.
-        - `labels`: [B, L], float multi-hot.
+        - `labels`: [B, L], float multi-hot; with a shortlist also [B, P], long, label ids, -1 where there is none.
         - `mined`: [B, N], long, hard negative labels, -1 where there is none.
-        - output: `loss` (scalar; with labels only) and `logits` [B, L] (not where no objective reads scores).
+        - output: `loss` (scalar; with labels only) and `logits` [B, L] (not where no objective reads scores); with
+          labels and a shortlist `logits` [B, S], and `labels` [B, S], which they are of.
 
     Raises:
         ConfigError: The parts do not fit together.
     """
 
     fusion: Tensor
+    label_form: ClassVar[LabelForm] = "multi_hot"
+    """How a training batch gives labels; see :class:`hgraph.data.Collator`."""
 
     def __init__(
         self,
@@ -73,6 +90,8 @@ class AlignmentModel(nn.Module):
         view: View | None = None,
         link: nn.Module | None = None,
         label_samples: int = 1024,
+        shortlist: ShortlistSampler | None = None,
+        sparse_gradients: bool = True,
     ) -> None:
         super().__init__()
         if scorer is None and lexical_scorer is None:
@@ -87,7 +106,7 @@ class AlignmentModel(nn.Module):
                 f"'scorer' {scorer!r} needs dense text vectors, but the text encoder has 'channels' 0. Set "
                 "'text_encoder.channels', or leave the scorer out."
             )
-        _check_sizes(text_encoder, num_labels, scorer, label_encoder, label_names, lexical_scorer)
+        _check_sizes(text_encoder, num_labels, scorer, label_encoder, label_names, lexical_scorer, shortlist)
         self.num_labels = num_labels
         self.text_encoder = text_encoder
         self.scorer = scorer
@@ -102,12 +121,35 @@ class AlignmentModel(nn.Module):
         self.objectives = objectives or ObjectiveList([BCELoss(reduction="sum")])
         # What a stage of a training may switch on and off; a frozen encoder is never among them.
         self.trainable = frozenset(parameter for parameter in self.parameters() if parameter.requires_grad)
+        self.shortlist = shortlist
+        self.sparse_gradients = sparse_gradients and shortlist is not None and not many_processes()
         self._label_batch_names: list[str] = []
-        if label_encoder is not None and label_names is not None:
+        self._label_texts: LabelTexts | None = None
+        if shortlist is not None:
+            check_shortlist(self)
+            for part in [] if label_encoder is None else label_encoder.modules():
+                if isinstance(part, LabelEncoder) and part.label_parameters:
+                    part.sparse = self.sparse_gradients
+            if label_encoder is not None and label_names is not None:
+                self._label_texts = LabelTexts(text_encoder, label_names)
+        elif label_encoder is not None and label_names is not None:
             for name, value in text_encoder.collate(text_encoder.prepare(label_names)).items():
                 # They follow from the taxonomy, so checkpoints leave them out.
                 self.register_buffer(f"label_text_{name}", value, persistent=False)
                 self._label_batch_names.append(name)
+
+    @property
+    def sparse_tables(self) -> list[str]:
+        """Names of the trained tables with one row a label whose gradients are sparse."""
+        parts = {"scorer": self.scorer, "label_encoder": self.label_encoder} if self.sparse_gradients else {}
+        return [f"{name}.{table}" for name, part in parts.items() if part is not None for table in label_tables(part)]
+
+    def label_features(self) -> LabelFeatures | None:
+        """What the label encoder reads of labels, [L, F]: with a shortlist row by row; None where it reads nothing."""
+        if self._label_texts is not None:
+            return self._label_texts.features(self.fusion.device)
+        batch = {name: getattr(self, f"label_text_{name}") for name in self._label_batch_names}
+        return self.text_encoder.embed(batch) if batch else None
 
     def label_vectors(self, labels: Tensor | None = None, mined: Tensor | None = None) -> Tensor | None:
         """Label vectors [L, C], or None where the scorer works without.
@@ -117,8 +159,9 @@ class AlignmentModel(nn.Module):
         """
         if self.label_encoder is None:
             return None
-        batch = {name: getattr(self, f"label_text_{name}") for name in self._label_batch_names}
-        features = self.text_encoder.embed(batch) if batch else None
+        if self.shortlist is not None and (self.training or not isinstance(self.label_encoder, CachedLabelEncoder)):
+            return label_blocks(self, LABEL_BLOCK)
+        features = self.label_features()
         if labels is None or not self.training or not isinstance(self.label_encoder, CachedLabelEncoder):
             return self.label_encoder(features)
         wanted = labels.any(0)
@@ -131,6 +174,8 @@ class AlignmentModel(nn.Module):
         self, text: Mapping[str, Tensor], labels: Tensor | None = None, mined: Tensor | None = None
     ) -> dict[str, Any]:
         """Scores of all labels and, with `labels`, the loss; see the class for shapes."""
+        if labels is not None and self.shortlist is not None:
+            return shortlist_step(self, text, labels, mined)
         states = self.text_encoder(**text)
         vectors = self.label_vectors(labels, mined)
         if labels is None:
@@ -278,6 +323,7 @@ def _check_sizes(
     label_encoder: LabelEncoder | None,
     label_names: Sequence[str] | None,
     lexical_scorer: LexicalScorer | None,
+    shortlist: ShortlistSampler | None,
 ) -> None:
     """Raise an error where two parts were built for different numbers of labels, channels or features."""
     counts = {
@@ -285,6 +331,7 @@ def _check_sizes(
         "label_encoder": getattr(label_encoder, "num_labels", None),
         "label_names": None if label_names is None else len(label_names),
         "lexical_scorer": None if lexical_scorer is None else lexical_scorer.weight.shape[1],
+        "shortlist": None if shortlist is None else shortlist.num_labels,
     }
     for name, count in counts.items():
         if count is not None and count != num_labels:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from hgraph.errors import ConfigError
 from hgraph.recipes.label_encoder_options import GAT, Features, GPTrans, Graphormer, Learned, Names, TreeSweep
+from hgraph.recipes.model_options import HBGL
 from hgraph.recipes.objective_options import TLA, BranchBCE, NTXent, ObjectiveOptions
 from hgraph.recipes.recipe import Recipe
 from hgraph.recipes.schema import suggestion
@@ -119,7 +120,7 @@ def _no_view(recipe: Recipe) -> Recipe:
 
 
 def _no_stages(recipe: Recipe) -> Recipe:
-    model = None if recipe.model is None else replace(recipe.model, steps=0)
+    model = replace(recipe.model, steps=0) if isinstance(recipe.model, HBGL) else recipe.model
     return replace(recipe, stages=[], model=model)
 
 
@@ -147,7 +148,7 @@ PARTS = {
     "names": Ablation("the names of labels: a free vector a label instead", _reads_names, _no_names),
     "random-names": Ablation(
         "what names mean: each label goes by the name of another",
-        lambda recipe: (_reads_names(recipe) or recipe.model is not None) and not recipe.random_names,
+        lambda recipe: (_reads_names(recipe) or isinstance(recipe.model, HBGL)) and not recipe.random_names,
         lambda recipe: replace(recipe, random_names=True),
     ),
     "distance": Ablation(
@@ -167,7 +168,7 @@ PARTS = {
     ),
     "stages": Ablation(
         "the stages before the training proper, and the pre-training of label vectors",
-        lambda recipe: bool(recipe.stages) or (recipe.model is not None and recipe.model.steps > 0),
+        lambda recipe: bool(recipe.stages) or (isinstance(recipe.model, HBGL) and recipe.model.steps > 0),
         _no_stages,
     ),
 }  # fmt: skip

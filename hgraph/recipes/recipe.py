@@ -11,7 +11,7 @@ import yaml
 
 from hgraph.errors import ConfigError
 from hgraph.recipes.label_encoder_options import LabelEncoderOptions
-from hgraph.recipes.model_options import ModelOptions
+from hgraph.recipes.model_options import CascadeXML, ModelOptions
 from hgraph.recipes.objective_options import (
     BCE,
     LABEL_VECTOR_OBJECTIVES,
@@ -26,6 +26,7 @@ from hgraph.recipes.objective_options import (
     RecursiveRegularisation,
 )
 from hgraph.recipes.overrides import assign
+from hgraph.recipes.ranker_options import XRLinear
 from hgraph.recipes.schema import from_mapping, suggestion
 from hgraph.recipes.scorer_options import (
     HMCN,
@@ -40,6 +41,7 @@ from hgraph.recipes.training_options import (
     Mining,
     Neighbours,
     ScorePart,
+    Shortlist,
     Stage,
     TrainedPart,
     Training,
@@ -72,7 +74,8 @@ class Recipe:
         objectives: What is minimised.
         parts: What is trained; None trains all that the objectives reach.
         scores: The scores that the objectives judge.
-        mining: Hard negative labels for the objective `tla`, or None.
+        mining: Hard negative labels for the objective `tla` or the shortlist, or None.
+        shortlist: Which labels a training step looks at, or None for all.
         training: Training arguments.
     """
 
@@ -93,6 +96,7 @@ class Recipe:
     parts: list[TrainedPart] | None = None
     scores: ScorePart = "sum"
     mining: Mining | None = None
+    shortlist: Shortlist | None = None
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
@@ -123,17 +127,23 @@ class Recipe:
 
     def _check_model(self, model: ModelOptions) -> None:
         """Refuse what `model` has no place for."""
+        if isinstance(model, XRLinear):
+            self._check_ranker(model)
+            return
         if not isinstance(self.text_encoder, Transformer) or self.text_encoder.windows > 1:
             found = self.text_encoder.name
             raise ConfigError(
-                f"the model '{model.name}' runs its steps in the transformer: it needs the text encoder 'transformer' "
-                f"with 'windows' 1, found '{found}'{'' if found != 'transformer' else ' with more windows'}."
+                f"the model '{model.name}' works inside the transformer: it needs the text encoder 'transformer' with "
+                f"'windows' 1, found '{found}'{'' if found != 'transformer' else ' with more windows'}."
             )
-        for name in ("label_encoder", "scorer", "lexical", "neighbours", "mining"):
+        for name in ("label_encoder", "scorer", "lexical", "neighbours", "mining", "shortlist"):
             if getattr(self, name) is not None:
                 raise ConfigError(f"the model '{model.name}' has no place for '{name}'. Set it to null.")
         if self.stages:
             raise ConfigError(f"the model '{model.name}' has no 'stages' before its own, found {len(self.stages)}.")
+        if isinstance(model, CascadeXML):
+            self._check_cascade(model)
+            return
         pairs = (BCE, ZLPR, Asymmetric)
         if self.faithful or model.faithful:
             for objective in self.objectives:
@@ -142,6 +152,33 @@ class Recipe:
                         f"the model '{model.name}' in its published form trains steps that end: the objectives must be "
                         f"of {', '.join(kind.name for kind in pairs)}, found '{objective.name}'."
                     )
+
+    def _check_ranker(self, model: XRLinear) -> None:
+        """Refuse what a ranker, which reads features and trains classifiers by itself, has no place for."""
+        for name in ("label_encoder", "scorer", "neighbours", "mining", "shortlist", "view"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"the model '{model.name}' has no place for '{name}'. Set it to null.")
+        if self.stages or self.fuse:
+            found = "stages" if self.stages else "fuse"
+            raise ConfigError(f"the model '{model.name}' has no place for '{found}', as it is fitted at once.")
+        if isinstance(self.text_encoder, Fields):
+            raise ConfigError(
+                f"the model '{model.name}' reads one string a text: it needs another text encoder, found 'fields'."
+            )
+        if isinstance(self.text_encoder, Bag) and self.text_encoder.channels:
+            raise ConfigError(
+                f"the model '{model.name}' takes the n-grams of 'bag' themselves: 'text_encoder.channels' must be 0, "
+                f"found {self.text_encoder.channels}."
+            )
+
+    def _check_cascade(self, model: CascadeXML) -> None:
+        """Refuse what reads scores of all labels: a cascade scores a shortlist."""
+        names = [objective.name for objective in self.objectives]
+        if names != ["bce"]:
+            raise ConfigError(f"the model '{model.name}' trains the objective 'bce' alone, found {', '.join(names)}.")
+        if self.view is not None or self.fuse:
+            found = "fuse" if self.fuse else "view"
+            raise ConfigError(f"the model '{model.name}' has no place for '{found}', as it has one score alone.")
 
     def _check_label_vectors(self) -> None:
         """Refuse queries and views of labels without label vectors, or of texts without words."""
@@ -305,6 +342,8 @@ class Recipe:
         Raises:
             ConfigError: The parts of the recipe need another kind of encoder.
         """
+        if isinstance(self.model, XRLinear):
+            return self._ranked_by(encoder)
         if encoder == "bag":
             if isinstance(self.text_encoder, Bag):
                 return self
@@ -337,6 +376,18 @@ class Recipe:
         if isinstance(self.text_encoder, Fields):
             return replace(changed, text_encoder=replace(self.text_encoder, encoder=other))
         return replace(changed, text_encoder=other)
+
+    def _ranked_by(self, encoder: str) -> "Recipe":
+        """A recipe of a ranker on n-grams alone (`bag`), or with the vectors of a frozen encoder beside them."""
+        if encoder == "bag":
+            bag = self.text_encoder if isinstance(self.text_encoder, Bag) else (self.lexical or Lexical()).features()
+            return replace(self, text_encoder=bag, lexical=None)
+        if isinstance(self.text_encoder, Transformer | Frozen):
+            return replace(self, text_encoder=replace(self.text_encoder, model=encoder))
+        assert isinstance(self.text_encoder, Bag)
+        keys = ("word_ngrams", "char_ngrams", "min_documents", "max_features")
+        grams = Lexical(**{key: getattr(self.text_encoder, key) for key in keys})
+        return replace(self, text_encoder=Frozen(model=encoder), lexical=grams)
 
     def _with_rates(self, rates: dict[str, Any], **main: Any) -> "Recipe":
         """A copy with other `rates` in all its trainings, and `main` changes in the last one."""

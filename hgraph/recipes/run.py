@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,8 +22,11 @@ from hgraph.data.label_documents import label_rows
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import save_model
-from hgraph.models import AlignmentModel
+from hgraph.models import AlignmentModel, RankedModel
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters, recipe_label_texts
+from hgraph.recipes.label_hierarchy import label_hierarchy
+from hgraph.recipes.model_options import CascadeXML, XRLinear
+from hgraph.recipes.ranker_stage import calibrate_ranker, fit_ranker, show_figures
 from hgraph.recipes.recipe import Recipe
 from hgraph.recipes.run_folder import CHECKPOINTS, check_folder, not_written, open_folder
 from hgraph.recipes.stages import begin_stage, build_trainer
@@ -86,6 +90,8 @@ def train(
     state.wait_for_everyone()
 
     set_seed(recipe.training.seed)
+    if isinstance(recipe.model, XRLinear):
+        return _train_ranker(recipe, recipe.model, graph, train_corpus, val_corpus, folder, state)
     # What can fail for a reason of the user's comes before anything is written.
     model, dataset = prepare(recipe, graph, train_corpus)
     val_dataset = AlignmentDataset(model.text_encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
@@ -137,21 +143,68 @@ def train(
             thresholds=evaluation.thresholds,
             calibration=calibration,
             recipe=recipe,
-            metrics={
-                "validation": evaluation.report,
-                "training": {
-                    "seconds": round(seconds, 1),
-                    "steps": run.steps,
-                    "parameters": run.parameters,
-                    "documents": len(train_corpus),
-                    "versions": {"hgraph": __version__, "torch": torch.__version__},
-                },
-            },
+            metrics=_metrics(run, train_corpus),
             text_fields=text_fields(train_corpus.documents),
         )
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     state.wait_for_everyone()
     return run
+
+
+def _train_ranker(
+    recipe: Recipe,
+    options: XRLinear,
+    graph: LabelGraph,
+    train_corpus: Corpus,
+    val_corpus: Corpus,
+    folder: Path,
+    state: PartialState,
+) -> TrainingRun:
+    """Fit a ranker: no steps, no epochs, one pass down its tree."""
+    if state.num_processes > 1:
+        raise ConfigError(
+            f"the model '{options.name}' uses all cores of one process: start `hgraph train` without `torchrun`."
+        )
+    texts, labels = _documents(recipe, graph, train_corpus)
+    encoder = build_text_encoder(recipe, texts)
+    model = RankedModel(
+        text_encoder=encoder, num_labels=graph.num_labels, dense_weight=options.dense_weight, top_k=options.top_k
+    ).eval()
+    open_folder(folder, recipe, graph, train_corpus, val_corpus)
+    start = time.perf_counter()
+    dataset = AlignmentDataset(encoder.prepare(texts), labels)
+    fit_ranker(model, options, graph, dataset, seed=recipe.training.seed, progress=True)
+    val_dataset = AlignmentDataset(encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
+    evaluation, calibration = calibrate_ranker(model, graph, val_dataset, recipe.training.thresholds)
+    seconds = time.perf_counter() - start
+    show_figures(evaluation, seconds)
+    run = TrainingRun(folder, evaluation, seconds, 0, model.num_weights)
+    save_model(
+        folder,
+        model,
+        graph=graph,
+        thresholds=evaluation.thresholds,
+        calibration=calibration,
+        recipe=recipe,
+        metrics=_metrics(run, train_corpus),
+        text_fields=text_fields(train_corpus.documents),
+    )
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return run
+
+
+def _metrics(run: TrainingRun, corpus: Corpus) -> dict[str, Any]:
+    """What `metrics.json` says about a training."""
+    return {
+        "validation": run.evaluation.report,
+        "training": {
+            "seconds": round(run.seconds, 1),
+            "steps": run.steps,
+            "parameters": run.parameters,
+            "documents": len(corpus),
+            "versions": {"hgraph": __version__, "torch": torch.__version__},
+        },
+    }
 
 
 def _train_stage(trainer: HierarchicalTrainer, folder: Path, checkpoint: Path | None) -> None:
@@ -211,13 +264,13 @@ def process_state() -> PartialState:
 
 def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[AlignmentModel, AlignmentDataset]:
     """The untrained model of `recipe`, and the documents as it reads them."""
-    texts, labels = corpus_texts(recipe, corpus), corpus.labels
-    if recipe.training.label_documents:
-        texts = [*texts, *recipe_label_texts(recipe, graph, "name+description")]
-        labels = sp.vstack([labels, label_rows(graph)], format="csr")
+    texts, labels = _documents(recipe, graph, corpus)
     encoder = build_text_encoder(recipe, texts)
     counts = label_support(corpus)
-    model = build_model(recipe, graph, encoder, counts)
+    tree = None
+    if isinstance(recipe.model, CascadeXML):
+        tree = label_hierarchy(recipe.model, graph, texts, labels, seed=recipe.training.seed)
+    model = build_model(recipe, graph, encoder, counts, tree=tree)
     if recipe.training.head_optimizer == "sgd" and isinstance(model.scorer, LinearScorer):
         torch.nn.init.zeros_(model.scorer.weight)  # as lexical weights: what no document moves stays zero
     if recipe.training.prior_bias:
@@ -226,6 +279,15 @@ def prepare(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[Alignmen
     items = encoder.prepare(texts)
     encoder.adapt(items)
     return model, AlignmentDataset(items, labels)
+
+
+def _documents(recipe: Recipe, graph: LabelGraph, corpus: Corpus) -> tuple[Sequence[Text], sp.csr_matrix]:
+    """Texts and labels to train on: those of `corpus`, and of the labels themselves where the recipe says so."""
+    texts, labels = corpus_texts(recipe, corpus), corpus.labels
+    if recipe.training.label_documents:
+        texts = [*texts, *recipe_label_texts(recipe, graph, "name+description")]
+        labels = sp.vstack([labels, label_rows(graph)], format="csr")
+    return texts, labels
 
 
 def corpus_texts(recipe: Recipe, corpus: Corpus) -> Sequence[Text]:

@@ -33,6 +33,8 @@ def begin_stage(model: AlignmentModel, stage: Stage, graph: LabelGraph, support:
     """
     model.objectives = build_objectives(stage.objectives, graph, model.text_encoder.channels, support)
     model.objectives.to(model.fusion.device)
+    if model.shortlist is not None:
+        model.objectives.check_shortlist()
     modules = {
         "text_encoder": model.text_encoder,
         "label_encoder": model.label_encoder,
@@ -136,7 +138,8 @@ def build_trainer(
         callbacks=extra,
     )
     trainer.remove_callback(PrinterCallback)
-    if mining is not None and any(isinstance(o, TLA) and o.negatives == "mined" for o in stage.objectives):
+    reads_mined = any(isinstance(o, TLA) and o.negatives == "mined" for o in stage.objectives)
+    if mining is not None and (reads_mined or model.shortlist is not None):
         trainer.add_callback(build_mining(mining, graph, train_dataset, t.seed, resume_from))
     return trainer
 

@@ -164,8 +164,27 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Shortlist:
+    """The labels that a training step looks at in place of all; see :class:`hgraph.sampling.ShortlistSampler`.
+
+    Attributes:
+        random: Labels drawn uniformly from those that are neither labels of the batch, mined nor drawn siblings.
+        siblings: Siblings drawn for each label of the batch.
+        sparse: Whether the gradients of tables with one row a label are sparse.
+    """
+
+    random: int = 1024
+    siblings: int = 4
+    sparse: bool = True
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "random")
+        at_least(self, 0, "siblings")
+
+
+@dataclass(frozen=True)
 class Mining:
-    """Hard negative labels for the objective `tla` with negatives `mined`; see `HardNegativeMiner`.
+    """Hard negative labels, for the objective `tla` with negatives `mined` and for shortlists; see `HardNegativeMiner`.
 
     Attributes:
         every_epochs: Epochs between two minings.

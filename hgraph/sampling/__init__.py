@@ -3,6 +3,7 @@
 from hgraph.sampling.companion_sampler import CompanionSampler
 from hgraph.sampling.document_sampler import DocumentSampler
 from hgraph.sampling.label_sets import LabelSets, label_sets
+from hgraph.sampling.label_shortlist import LabelShortlist, ShortlistSampler, draw_others
 from hgraph.sampling.level_sampler import LevelSampler
 from hgraph.sampling.negatives import LABEL_NEGATIVES, LabelNegatives, LabelNegativesKind
 from hgraph.sampling.support_sampler import SupportSampler
@@ -17,10 +18,13 @@ __all__ = [
     "LabelNegatives",
     "LabelNegativesKind",
     "LabelSets",
+    "LabelShortlist",
     "LevelSampler",
+    "ShortlistSampler",
     "SupportSampler",
     "SupportWeights",
     "TextNegatives",
     "TextNegativesKind",
+    "draw_others",
     "label_sets",
 ]

@@ -2,8 +2,12 @@
 
 from hgraph.scoring.additive_scorer import AdditiveScorer
 from hgraph.scoring.bilinear_scorer import BilinearScorer
+from hgraph.scoring.cascade_decoding import CascadeDecoding
+from hgraph.scoring.cascade_levels import CascadeLevels
+from hgraph.scoring.cascade_scorer import CascadeScorer
 from hgraph.scoring.concat_scorer import ConcatScorer
 from hgraph.scoring.dot_scorer import DotScorer
+from hgraph.scoring.frozen_cascade_scorer import FrozenCascadeScorer
 from hgraph.scoring.frozen_concat_scorer import FrozenConcatScorer
 from hgraph.scoring.frozen_cosine_scorer import FrozenCosineScorer
 from hgraph.scoring.frozen_gated_scorer import FrozenGatedScorer
@@ -18,6 +22,7 @@ from hgraph.scoring.hjcl_scorer import HJCLScorer
 from hgraph.scoring.hmcn_scorer import FrozenHMCNScorer, HMCNScorer
 from hgraph.scoring.label_attention import attended_features, attention_scores, attention_weights
 from hgraph.scoring.label_attention_scorer import LabelAttentionScorer
+from hgraph.scoring.label_rows import label_buffers, label_parameters, label_tables, rows_of_labels, score_labels
 from hgraph.scoring.level_decoding import LevelDecoding
 from hgraph.scoring.lexical_scorer import LexicalScorer
 from hgraph.scoring.linear_scorer import LinearScorer
@@ -29,8 +34,12 @@ from hgraph.scoring.shrunk_linear_scorer import ShrunkLinearScorer
 __all__ = [
     "AdditiveScorer",
     "BilinearScorer",
+    "CascadeDecoding",
+    "CascadeLevels",
+    "CascadeScorer",
     "ConcatScorer",
     "DotScorer",
+    "FrozenCascadeScorer",
     "FrozenConcatScorer",
     "FrozenCosineScorer",
     "FrozenGatedScorer",
@@ -57,7 +66,12 @@ __all__ = [
     "dot_scores",
     "gated_scores",
     "hidden_scores",
+    "label_buffers",
+    "label_parameters",
+    "label_tables",
     "log_odds",
     "restore",
+    "rows_of_labels",
+    "score_labels",
     "shrinkage",
 ]

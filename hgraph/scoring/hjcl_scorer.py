@@ -145,6 +145,11 @@ class HJCLScorer(Scorer):
         )  # fmt: skip
         return scores + (self.bias if candidates is None else self.bias[candidates])
 
+    @property
+    def separable(self) -> bool:
+        """In the published form a score has to do with what the document says about all labels."""
+        return not self.faithful
+
     def label_text(
         self,
         text: Tensor,

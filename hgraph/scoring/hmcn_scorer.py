@@ -132,6 +132,11 @@ class HMCNScorer(Scorer):
         """The bias of the global branch, ``[L]``."""
         return self.network.bias
 
+    @property
+    def separable(self) -> bool:
+        """It is not: levels read the scores of the level above."""
+        return False
+
     def label_keys(self, labels: Tensor | None = None) -> Tensor | None:
         """What stands for each label among the keys, ``[L, D]``; None where the fields stand alone."""
         return self.label_table if self.label_map is None else self.label_map(self.require_labels(labels))

@@ -157,6 +157,11 @@ class LabelAttentionScorer(Scorer):
         )  # fmt: skip
         return scores + (self.bias if candidates is None or len(self.bias) == 1 else self.bias[candidates])
 
+    @property
+    def separable(self) -> bool:
+        """Not with a weight for each pair of labels."""
+        return self.pair_weight is None
+
     def label_text(
         self,
         text: Tensor,

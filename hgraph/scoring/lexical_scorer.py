@@ -64,7 +64,7 @@ class LexicalScorer(nn.Module):
     def forward(self, indices: Tensor, offsets: Tensor, weights: Tensor, candidates: Tensor | None = None) -> Tensor:
         """Scores; see the class for shapes."""
         # Processes that train together exchange dense gradients alone.
-        sparse = self.training and not _many_processes()
+        sparse = self.training and not many_processes()
         values = weights.to(self.weight.dtype)
         if candidates is not None:
             documents = _documents(offsets, len(indices))
@@ -83,5 +83,6 @@ def _documents(offsets: Tensor, count: int) -> Tensor:
     return torch.repeat_interleave(lengths, output_size=count)
 
 
-def _many_processes() -> bool:
+def many_processes() -> bool:
+    """Whether several processes train together, which exchange dense gradients alone."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from hgraph.errors import ConfigError
+from hgraph.scoring.frozen_cascade_scorer import FrozenCascadeScorer
 from hgraph.scoring.frozen_concat_scorer import FrozenConcatScorer
 from hgraph.scoring.frozen_cosine_scorer import FrozenCosineScorer
 from hgraph.scoring.frozen_gated_scorer import FrozenGatedScorer
@@ -20,7 +21,7 @@ _KINDS: dict[str, type[FrozenScorer] | type[LinearScorer]] = {
     scorer.kind: scorer
     for scorer in (
         LinearScorer, FrozenCosineScorer, FrozenLabelAttentionScorer, FrozenGatedScorer, FrozenConcatScorer,
-        FrozenMLPScorer, FrozenLevelScorer, FrozenHJCLScorer, FrozenHMCNScorer,
+        FrozenMLPScorer, FrozenLevelScorer, FrozenHJCLScorer, FrozenHMCNScorer, FrozenCascadeScorer,
     )
 }  # fmt: skip
 

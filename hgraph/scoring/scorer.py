@@ -58,6 +58,11 @@ class Scorer(nn.Module, ABC):
         self.channels = channels
         self.label_channels = label_channels or channels
 
+    @property
+    def separable(self) -> bool:
+        """Whether the score of a label depends on no other label, so that some labels can be scored alone."""
+        return True
+
     @abstractmethod
     def forward(
         self,
@@ -102,10 +107,12 @@ class Scorer(nn.Module, ABC):
 
     def require_labels(self, labels: Tensor | None) -> Tensor:
         """The label vectors, or an error that says which shape they must have."""
-        expected = f"[{self.num_labels or 'num_labels'}, {self.label_channels}]"
+        # A scorer that was given the rows of some labels (:func:`~hgraph.scoring.score_labels`) has as many biases.
+        count = None if self.num_labels is None else len(self.bias)
+        expected = f"[{count or 'num_labels'}, {self.label_channels}]"
         if labels is None:
             raise ConfigError(f"{type(self).__name__} needs label vectors of shape {expected}: pass 'labels'.")
-        wrong_rows = self.num_labels is not None and labels.shape[0] != self.num_labels
+        wrong_rows = count is not None and labels.shape[0] != count
         if labels.dim() != 2 or labels.shape[1] != self.label_channels or wrong_rows:
             raise ConfigError(f"'labels' must have shape {expected}, but got {list(labels.shape)}.")
         return labels

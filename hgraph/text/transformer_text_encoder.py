@@ -164,7 +164,11 @@ class TransformerTextEncoder(TextEncoder):
         """Encode a batch; see the class for shapes."""
         mask = attention_mask.bool()
         tokens, layers = self._run(self._inputs(input_ids, token_weights), attention_mask)
-        return TextStates(pooled=self.dropout(pool(tokens, mask, self._where)), tokens=tokens, mask=mask, layers=layers)
+        return TextStates(pooled=self.dropout(self.pool_states(tokens, mask)), tokens=tokens, mask=mask, layers=layers)
+
+    def pool_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """One vector a text [B, D] from the states of any layer [B, T, D], as the last one is pooled."""
+        return pool(tokens, mask, self._where)
 
     def _inputs(self, input_ids: Tensor, token_weights: Tensor | None) -> dict[str, Tensor]:
         """What the transformer reads: token ids, or their word embeddings times the weights."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -9,13 +10,34 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from hgraph.decoding import Thresholds, ranking_scores, scores_to_csr, threshold_decode, tune_global, tune_per_label
+from hgraph.decoding import (
+    Thresholds,
+    ranking_scores,
+    scores_to_csr,
+    shortlist_to_csr,
+    threshold_decode,
+    tune_global,
+    tune_per_label,
+)
 from hgraph.graph import LabelGraph
 from hgraph.metrics import evaluate
 
 ThresholdKind = Literal["global", "per_label", "fixed"]
 MAX_STORED_SCORES = 512
 """Scores kept for each document: all of them up to so many labels, else the best."""
+
+SCORES_AT_ONCE = 2**24
+"""Scores of all labels that are held at a time: 64 MB, and as much again for each step that is taken with them."""
+
+
+def documents_at_once(batch_size: int, num_labels: int) -> int:
+    """How many documents are scored at once: `batch_size`, or fewer where labels are many.
+
+    Example:
+        >>> documents_at_once(128, num_labels=1000), documents_at_once(128, num_labels=670_091)
+        (128, 25)
+    """
+    return max(1, min(batch_size, SCORES_AT_ONCE // max(num_labels, 1)))
 
 
 @torch.no_grad()
@@ -25,7 +47,8 @@ def predict_scores(
     """Probabilities of the best labels of each document.
 
     Args:
-        model: Called with `text=`; answers logits [B, L], alone or under the key `logits`.
+        model: Called with `text=`; answers logits [B, L], alone or under the key `logits`; or, of a shortlist, `logits`
+            [B, K] and `labels` [B, K], -1 where there is none. A label that is not on it has no score.
         batches: What a :class:`hgraph.data.Collator` gives.
         num_labels: Number L of labels.
         keep: Labels to keep for each document.
@@ -36,7 +59,7 @@ def predict_scores(
     training = model.training if isinstance(model, nn.Module) else False
     if isinstance(model, nn.Module):
         model.eval()
-        device = next(model.parameters()).device
+        device = next(chain(model.parameters(), model.buffers())).device  # a bag of n-grams has no weights
     else:
         device = torch.device("cpu")
     parts = []
@@ -44,7 +67,11 @@ def predict_scores(
         for batch in batches:
             output = model(text={name: value.to(device) for name, value in batch["text"].items()})
             logits: Tensor = output["logits"] if isinstance(output, dict) else output
-            parts.append(scores_to_csr(logits.float().sigmoid(), keep))
+            scores = logits.float().sigmoid()
+            if isinstance(output, dict) and "labels" in output:
+                parts.append(shortlist_to_csr(output["labels"], scores, num_labels, keep))
+            else:
+                parts.append(scores_to_csr(scores, keep))
     finally:
         if isinstance(model, nn.Module):
             model.train(training)

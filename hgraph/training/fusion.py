@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from hgraph.data.collate import multi_hot
 from hgraph.decoding import fit_fusion
 from hgraph.models import AlignmentModel
 from hgraph.models.frozen_model import PARTS, Part, sum_parts
@@ -44,8 +45,9 @@ def fit_model_fusion(model: AlignmentModel, batches: Iterable[dict[str, Any]], n
         parts = frozen.parts({name: value.to(device) for name, value in batch["text"].items()})
         groups = _groups(parts, model.active)
         stacked = torch.stack([sum_parts({n: parts[n] for n in group}, ones).float() for group in groups])  # [K, B, L]
-        cells = _cells(stacked, batch["labels"].to(device)) if num_labels > MAX_LABELS else None
-        labels = batch["labels"].to(device).bool()
+        given = batch["labels"].to(device)
+        labels = (given if given.is_floating_point() else multi_hot(given, num_labels)).bool()
+        cells = _cells(stacked, labels) if num_labels > MAX_LABELS else None
         kept = stacked.flatten(1) if cells is None else stacked[:, cells]
         scores.append(kept.cpu().numpy())
         truth.append((labels.flatten() if cells is None else labels[cells]).cpu().numpy())
@@ -72,7 +74,7 @@ def _groups(parts: Iterable[Part], active: frozenset[Part]) -> list[list[Part]]:
 
 def _cells(scores: Tensor, labels: Tensor, width: int = 256) -> Tensor:
     """Pairs worth looking at, bool [B, L]: the true labels and the best `width` of each score."""
-    cells = labels.bool().clone()
+    cells = labels.clone()
     for part in scores:
         cells.scatter_(1, part.topk(min(width, part.shape[1]), dim=1).indices, True)
     return cells

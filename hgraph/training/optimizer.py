@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer, SparseAdam
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from hgraph.scoring import LexicalScorer
 from hgraph.text import BagTextEncoder
+from hgraph.training.row_adam import RowAdam
 
 HeadOptimizer = Literal["adamw", "sgd"]
 
@@ -65,7 +66,8 @@ def build_optimizer(
 ) -> Optimizer:
     """AdamW for the text encoder and the rest, plain SGD for the weights of lexical scorers.
 
-    Tables whose gradients are sparse (`nn.Embedding(sparse=True)`) take SparseAdam, which moves the rows of a batch.
+    Tables whose gradients are sparse (`nn.Embedding(sparse=True)`, and what the model names in `sparse_tables`) take
+    Adam by rows (:class:`hgraph.training.row_adam.RowAdam`), which moves the rows of a batch; it knows no weight decay.
 
     Args:
         model: An alignment model.
@@ -93,6 +95,9 @@ def build_optimizer(
             for parameter in groups.pop((False, is_matrix), []):
                 (lexical if is_matrix else biases)[id(parameter)] = parameter
                 rates[id(parameter)] = head_learning_rate
+        for key in [key for key in tables if key not in slow]:
+            lexical[key] = tables.pop(key)
+            rates[key] = head_learning_rate
     if groups:
         optimizers.append(
             AdamW(
@@ -113,7 +118,7 @@ def build_optimizer(
             {"params": [table], "lr": learning_rate if key in slow else head_learning_rate}
             for key, table in tables.items()
         ]
-        optimizers.append(SparseAdam(options, lr=learning_rate))
+        optimizers.append(RowAdam(options, lr=learning_rate))
     sparse = [
         {"params": [parameter], "lr": share * rates.get(key, lexical_learning_rate)}
         for parameters, share in ((lexical, 1.0), (biases, 0.1))
@@ -135,13 +140,14 @@ def _encoder_parameters(model: nn.Module) -> set[int]:
     return {id(parameter) for module in pretrained or [encoder] for parameter in module.parameters()}
 
 
-def _sparse_tables(model: nn.Module) -> dict[int, Tensor]:
+def _sparse_tables(model: nn.Module) -> dict[int, nn.Parameter]:
     """Trained tables whose gradients are sparse, by id."""
     kinds = (nn.Embedding, nn.EmbeddingBag)
-    tables: list[Tensor] = []
+    tables: list[Any] = []
     for module in model.modules():
         if isinstance(module, kinds) and module.sparse:
             tables.append(module.weight)
         if isinstance(module, BagTextEncoder) and module.sparse and module.log_scale is not None:
             tables.append(module.log_scale)
+    tables.extend(model.get_parameter(name) for name in getattr(model, "sparse_tables", ()))
     return {id(table): table for table in tables if table.requires_grad}

@@ -17,12 +17,19 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingA
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hgraph.data import AlignmentDataset, Collator
+from hgraph.data.collate import LabelForm
 from hgraph.decoding import PlattScaling, fit_platt
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
 from hgraph.scoring import LexicalScorer
-from hgraph.training.evaluation import Evaluation, ThresholdKind, predict_scores, tune_thresholds
+from hgraph.training.evaluation import (
+    Evaluation,
+    ThresholdKind,
+    documents_at_once,
+    predict_scores,
+    tune_thresholds,
+)
 from hgraph.training.fusion import fit_model_fusion, remember_documents
 from hgraph.training.length_grouped_sampler import EpochSampler, LengthGroupedSampler, SetEpoch
 from hgraph.training.optimizer import HeadOptimizer, build_optimizer
@@ -79,7 +86,7 @@ class HierarchicalTrainer(Trainer):
             args=args,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            data_collator=Collator(model.text_encoder.collate, graph.num_labels),
+            data_collator=Collator(model.text_encoder.collate, graph.num_labels, form=_label_form(model)),
             **kwargs,
         )
         # The loss is a mean over the documents of a batch; the Trainer must not divide it by a token count.
@@ -226,7 +233,11 @@ class HierarchicalTrainer(Trainer):
         logger.info("weights of the scores: %s", model.fusion.tolist())
 
     def _loader(self, dataset: AlignmentDataset) -> DataLoader:
-        return DataLoader(dataset, batch_size=self.args.eval_batch_size, collate_fn=self.data_collator)
+        return DataLoader(dataset, batch_size=self._eval_batch_size, collate_fn=self.data_collator)
+
+    @property
+    def _eval_batch_size(self) -> int:
+        return documents_at_once(self.args.eval_batch_size, self.graph.num_labels)
 
     def score(self, dataset: AlignmentDataset) -> sp.csr_matrix:
         """Probabilities of the best labels of each document, CSR; processes share the work."""
@@ -235,12 +246,17 @@ class HierarchicalTrainer(Trainer):
         shard = np.array_split(np.arange(len(dataset)), world)[rank]
         loader = DataLoader(
             torch.utils.data.Subset(dataset, shard.tolist()),
-            batch_size=self.args.eval_batch_size,
+            batch_size=self._eval_batch_size,
             collate_fn=self.data_collator,
         )
         with self.autocast_smart_context_manager():
             scores = predict_scores(frozen, loader, self.graph.num_labels)
         return sp.vstack(gather_object([scores]), format="csr") if world > 1 else scores
+
+
+def _label_form(model: AlignmentModel) -> LabelForm:
+    """How a batch gives labels: as ids where a step looks at few of them."""
+    return model.label_form if model.shortlist is None else "ids"
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from hgraph.data import AlignmentDataset, Collator
+from hgraph.data.collate import multi_hot
 from hgraph.errors import DataError
 
 
@@ -31,6 +32,26 @@ def test_multi_hot_against_a_loop(dtype, to_sparse):
     assert batch["labels"].dtype == torch.float32
     torch.testing.assert_close(batch["labels"], expected, rtol=0, atol=0)
     assert batch["text"]["size"].tolist() == rows
+
+
+@pytest.mark.parametrize("counts", [[2, 0, 3], [0, 0], [1], []])
+def test_ids_are_the_places_of_the_multi_hot_form(counts):
+    rng = np.random.default_rng(0)
+    dense = np.zeros((len(counts), 6), dtype=np.float32)
+    for row, count in zip(dense, counts, strict=True):
+        row[rng.choice(6, count, replace=False)] = 1
+    dataset = AlignmentDataset(["x"] * len(counts), sp.csr_matrix(dense))
+    items = [dataset[row] for row in range(len(counts))]
+    if not items:
+        assert multi_hot(torch.empty(0, 2, dtype=torch.long), 6).shape == (0, 6)
+        return
+    ids = Collator(lengths, 6, form="ids")(items)["labels"]
+    assert ids.shape == (len(counts), max(counts))
+    assert ids.dtype == torch.int64
+    for row, found in zip(dense, ids.tolist(), strict=True):
+        assert sorted(label for label in found if label >= 0) == np.flatnonzero(row).tolist()
+        assert -1 not in found[: int(row.sum())]  # what is none comes last
+    torch.testing.assert_close(multi_hot(ids, 6), torch.from_numpy(dense), rtol=0, atol=0)
 
 
 def test_documents_without_labels_and_without_a_matrix():

@@ -28,11 +28,14 @@ SECTIONS = {
     "balanced": t.Balanced,
     "stage": t.Stage,
     "mining": t.Mining,
+    "shortlist": t.Shortlist,
     "neighbours": t.Neighbours,
     **{member.name: member for member in get_args(e.TextEncoderOptions)},
     **{member.name: member for member in get_args(labels.LabelEncoderOptions)},
     **{member.name: member for member in get_args(sc.ScorerOptions)},
     "hbgl": m.HBGL,
+    "cascade_xml": m.CascadeXML,
+    "xr_linear": m.XRLinear,
     "lexical": e.Lexical,
     **{member.name: member for member in get_args(o.ObjectiveOptions)},
     "label_guided": v.LabelGuided,
@@ -46,10 +49,12 @@ PAGES = [
     "docs/hierarchy.md",
     "docs/inspect.md",
     "docs/label-encoders.md",
+    "docs/label-trees.md",
     "docs/recipes.md",
     "docs/reproduction.md",
     "docs/results.md",
     "docs/transforms.md",
+    "docs/xmc-formats.md",
     "examples/README.md",
 ]
 RUNNABLE = ["docs/transforms.md"]
@@ -168,3 +173,11 @@ def test_python_of_the_label_encoder_page_runs():
     for block in blocks:
         exec(block, names)
     assert len(blocks) >= 3 and names["vectors"].shape == (4, 64)
+
+
+def test_python_of_the_label_tree_page_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", read("docs/label-trees.md"), re.M | re.S)
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["tree"].kind.count("label") == 60 and names["tree"].kind.count("cluster") > 4

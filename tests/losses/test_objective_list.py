@@ -73,9 +73,9 @@ def test_a_mask_is_refused_by_an_objective_on_pairs_without_one():
 def test_needs_and_uses():
     objectives = ObjectiveList([BCELoss(), Probe(), TLALoss()])
     assert objectives.needs == {"scores", "labels", "text", "label_vectors"}
-    assert objectives.uses == objectives.needs | {"mask", "mined", "candidates"}
+    assert objectives.uses == objectives.needs | {"mask", "mined", "candidates", "columns", "importance"}
     assert ObjectiveList([Everything()]).uses == set(INPUTS)
-    assert inputs_of(BCELoss()) == ({"scores", "labels", "mask"}, {"scores", "labels"})
+    assert inputs_of(BCELoss()) == ({"scores", "labels", "mask", "importance"}, {"scores", "labels"})
 
 
 def test_every_objective_of_the_package_speaks_the_vocabulary():

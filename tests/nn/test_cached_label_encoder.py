@@ -264,3 +264,39 @@ def test_wrong_options_are_named():
         cached("gat", dtype=torch.int8)
     with pytest.raises(ConfigError, match="must not hold a label twice"):
         cached("gat")(features_for(), labels=torch.tensor([1, 1]))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_from_a_full_pass_on_a_memory_goes_on_as_a_new_one(layers):
+    """What a run that goes on from a checkpoint does, where the checkpoint follows a validation."""
+    model, features = cached("gat", layers=layers), features_for()
+
+    def steps(model):
+        """Steps of plain gradient descent, and all that they computed."""
+        seen = []
+        for labels in ([3, 7], [28], [0, 7, 12]):
+            vectors = model.train().encode(features, torch.tensor(labels))
+            vectors.square().sum().backward()
+            with torch.no_grad():
+                for weight in model.parameters():
+                    if weight.grad is not None:
+                        weight -= 0.1 * weight.grad
+            model.zero_grad()
+            seen.append(vectors.detach())
+        return [*seen, *model.memory[:-1]]
+
+    steps(model)
+    model.eval()(features)
+    again = copy.deepcopy(model)
+    again.load_state_dict(model.state_dict())
+    again.memory.zero_()
+    again.turn, again.step = 0, 0
+    for one, other in zip(steps(model), steps(again), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_single_layer_reads_no_memory_and_keeps_none_fresh(monkeypatch):
+    model, features = cached("gat", layers=1), features_for()
+    expected = model.encoder(features, labels=torch.tensor([4, 9]))
+    monkeypatch.setattr(CachedLabelEncoder, "_refresh", None)
+    torch.testing.assert_close(model.train().encode(features, torch.tensor([4, 9])), expected)

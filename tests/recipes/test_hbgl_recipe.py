@@ -34,7 +34,7 @@ from hgraph.update import load_alignment_model, load_with_taxonomy
         ("model.mask_rate=0", "'mask_rate' must be"),
         ("model.label_learning_rate=0", "'label_learning_rate' must be"),
         ("model.max_labels=1", "'max_labels' must be at least 2"),
-        ("model.name=other", "expected one of hbgl, found 'other'"),
+        ("model.name=other", "expected 'name' to be one of .*hbgl.*, found 'other'"),
     ],
 )
 def test_what_does_not_fit(setting, word):

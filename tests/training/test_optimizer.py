@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch.optim import SGD, AdamW
 
+from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
 from hgraph.nn import NameLabelEncoder
-from hgraph.scoring import DotScorer, LexicalScorer, LinearScorer
+from hgraph.sampling import ShortlistSampler
+from hgraph.scoring import AdditiveScorer, DotScorer, LexicalScorer, LinearScorer
 from hgraph.text import BagTextEncoder, FieldTextEncoder, TransformerTextEncoder
 from hgraph.training.optimizer import ChainedOptimizer, build_optimizer
 
@@ -217,6 +219,69 @@ def test_tables_with_sparse_gradients_train(weighting):
     again = build_optimizer(model, **RATES)
     again.load_state_dict(state)
     assert steps(model, again, 2)[-1] < losses[0]
+
+
+def shortlist_model(**options):
+    torch.manual_seed(0)
+    graph = LabelGraph.from_edges([("a", "b"), ("a", "c"), ("c", "d"), ("c", "e")])
+    return AlignmentModel(
+        text_encoder=BagTextEncoder.fit(TEXTS, channels=6, dropout=0.0),
+        num_labels=5,
+        scorer=AdditiveScorer(5, 6),
+        label_encoder=NameLabelEncoder(6, 6, num_labels=5),
+        label_names=TEXTS + TEXTS[:1],
+        shortlist=ShortlistSampler(graph, random=1, siblings=0),
+        **options,
+    ).double()
+
+
+def shortlist_step(model):
+    encoder = model.text_encoder
+    output = model(encoder.collate(encoder.prepare(TEXTS[:2])), torch.tensor([[0, 1], [0, -1]]))
+    output["loss"].backward()
+    return set(output["labels"][0].tolist())
+
+
+@pytest.mark.parametrize("head_optimizer", ["adamw", "sgd"])
+def test_rows_outside_a_shortlist_stay_where_they_are(head_optimizer):
+    model = shortlist_model()
+    optimizer = build_optimizer(model, **RATES, weight_decay=0.1, head_optimizer=head_optimizer)
+    rates = {id(part): group["lr"] for group in optimizer.param_groups for part in group["params"]}
+    assert rates.keys() == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert {model.get_parameter(name) for name in model.sparse_tables} == {
+        model.scorer.weight,
+        model.label_encoder.id_embedding,
+    }
+    for name in model.sparse_tables:
+        assert rates[id(model.get_parameter(name))] == 3e-2
+    for _ in range(3):
+        before = {name: model.get_parameter(name).detach().clone() for name in model.sparse_tables}
+        optimizer.zero_grad()
+        columns = shortlist_step(model)
+        gradients = {name: model.get_parameter(name).grad.to_dense() for name in before}
+        optimizer.step()
+        for name, old in before.items():
+            moved = (model.get_parameter(name) != old).any(1)
+            assert set(moved.nonzero().flatten().tolist()) == columns
+            if head_optimizer == "sgd":
+                torch.testing.assert_close(model.get_parameter(name), old - 3e-2 * gradients[name])
+
+
+def test_dense_gradients_take_adamw():
+    model = shortlist_model(sparse_gradients=False)
+    assert isinstance(build_optimizer(model, **RATES), AdamW)
+    for name in ("scorer.weight", "label_encoder.id_embedding"):
+        model.zero_grad()
+        shortlist_step(model)
+        assert not model.get_parameter(name).grad.is_sparse
+
+
+def test_several_processes_exchange_dense_gradients(monkeypatch):
+    monkeypatch.setattr("hgraph.models.alignment_model.many_processes", lambda: True)
+    model = shortlist_model()
+    assert model.sparse_tables == []
+    shortlist_step(model)
+    assert not model.label_encoder.id_embedding.grad.is_sparse
 
 
 def test_what_stands_beside_a_transformer_takes_the_rate_of_the_head(tiny_bert, tiny_tokenizer):

@@ -88,7 +88,7 @@ def uninterrupted(tmp_path_factory, saving_recipes, toy_graph, toy_corpora):
     return make
 
 
-@pytest.mark.parametrize("kind", ["mixed", "htla", "mined", "hgclr", "hyilr", "hjcl", "hbgl", "wide"])
+@pytest.mark.parametrize("kind", ["mixed", "htla", "mined", "hgclr", "hyilr", "hjcl", "hbgl", "cascade", "wide"])
 def test_killed_in_mid_epoch(saving_recipes, uninterrupted, toy_folder, toy_graph, toy_corpora, tmp_path, kind):
     (tmp_path / "recipe.yaml").write_text(saving_recipes[kind].to_yaml())
     output = tmp_path / "run"
@@ -120,6 +120,7 @@ def test_killed_in_mid_epoch(saving_recipes, uninterrupted, toy_folder, toy_grap
         ("mined", 11),
         ("hbgl", 4),
         ("hbgl", 11),
+        ("cascade", 4),
         ("wide", 11),
         ("hmcn", 20),
         ("staged", 4),

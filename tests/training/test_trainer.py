@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 
 from hgraph.data import AlignmentDataset, Corpus, label_matrix
 from hgraph.data.documents import build_documents
-from hgraph.decoding import tune_global
+from hgraph.decoding import scores_to_csr, tune_global
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import load_model
@@ -24,7 +24,7 @@ from hgraph.predictor import Predictor
 from hgraph.recipes import train
 from hgraph.recipes.run import prepare
 from hgraph.recipes.stages import build_trainer
-from hgraph.training import LengthGroupedSampler, last_checkpoint
+from hgraph.training import LengthGroupedSampler, evaluation, last_checkpoint
 
 
 class TestLengthGroupedSampler:
@@ -133,6 +133,19 @@ def test_score_does_not_depend_on_the_batch(trainer):
     np.testing.assert_allclose(made.score(made.eval_dataset).toarray(), whole, atol=2e-6)
 
 
+def test_few_documents_are_scored_at_once_where_labels_are_many(trainer, monkeypatch):
+    made = trainer("htla", "epochs=1")
+    whole, width = made.score(made.eval_dataset), made.graph.num_labels
+    sizes = []
+    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 4 * width)
+    monkeypatch.setattr(evaluation, "scores_to_csr", lambda s, keep: sizes.append(len(s)) or scores_to_csr(s, keep))
+    np.testing.assert_allclose(made.score(made.eval_dataset).toarray(), whole.toarray(), atol=2e-6)
+    assert max(sizes) == 4
+    assert sum(sizes) == len(made.eval_dataset)
+    monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 1)
+    assert evaluation.documents_at_once(128, width) == 1
+
+
 def test_labels_are_needed(trainer):
     made = trainer("dense", "epochs=1")
     bare = AlignmentDataset(made.eval_dataset.features)
@@ -195,7 +208,7 @@ def make_corpus(graph, rows):
     return Corpus(documents, label_matrix(documents["labels"], graph))
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl", "cascade"])
 def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_graph, tmp_path, kind):
     corpus = make_corpus(toy_graph, [("w1 w2", ["x"]), ("w3 w4", []), ("w5 w1", ["x", "A2"]), ("w9 w9", [])] * 3)
     run = train(toy_recipes[kind].override(["epochs=1"]), toy_graph, corpus, corpus, tmp_path / "run")
@@ -204,7 +217,7 @@ def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_
     assert 0 <= values["validation"]["micro_f1"] <= 1
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl"])
+@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl", "cascade"])
 @pytest.mark.parametrize("case", ["no labels at all", "one label", "one document"])
 def test_smallest_corpora(toy_recipes, toy_graph, tmp_path, kind, case):
     graph, rows = toy_graph, [("w1 w2", []), ("w3 w1", [])] * 4

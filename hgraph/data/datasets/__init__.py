@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hgraph.data.datasets import aapd, bgc, circulating_jsonl, nyt, rcv1, wos
+from hgraph.data.datasets import aapd, bgc, circulating_jsonl, nyt, rcv1, wos, xmc
 from hgraph.data.datasets.source import Document, Folder, Source
 from hgraph.data.datasets.writer import check_folder, write_corpus
+from hgraph.data.datasets.xmc_writer import write_xmc
 from hgraph.errors import ConfigError
 
-__all__ = ["DATASETS", "Dataset", "Document", "Folder", "Source", "convert"]
+__all__ = ["DATASETS", "Dataset", "Document", "Folder", "Source", "convert", "write_xmc"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ DATASETS: dict[str, Dataset] = {
     "jsonl": Dataset(
         circulating_jsonl.TITLE, circulating_jsonl.PAGE, circulating_jsonl.TERMS, circulating_jsonl.open_jsonl
     ),
+    "xmc": Dataset(xmc.TITLE, xmc.PAGE, xmc.TERMS, xmc.open_xmc),
 }
 
 

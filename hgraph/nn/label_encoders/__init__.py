@@ -4,6 +4,7 @@ from hgraph.nn.label_encoders.cached_label_encoder import CachedLabelEncoder
 from hgraph.nn.label_encoders.conv_block import ConvBlock
 from hgraph.nn.label_encoders.edge_label_encoder import EdgeLabelEncoder
 from hgraph.nn.label_encoders.feature_label_encoder import FeatureLabelEncoder
+from hgraph.nn.label_encoders.feature_rows import FeatureRows, LabelFeatures
 from hgraph.nn.label_encoders.gat_label_encoder import GATLabelEncoder
 from hgraph.nn.label_encoders.gptrans_label_encoder import GPTransLabelEncoder
 from hgraph.nn.label_encoders.graphormer_label_encoder import GraphormerLabelEncoder
@@ -19,10 +20,12 @@ __all__ = [
     "ConvBlock",
     "EdgeLabelEncoder",
     "FeatureLabelEncoder",
+    "FeatureRows",
     "GATLabelEncoder",
     "GPTransLabelEncoder",
     "GraphormerLabelEncoder",
     "LabelEncoder",
+    "LabelFeatures",
     "LearnedLabelEncoder",
     "NameLabelEncoder",
     "PairEncoding",

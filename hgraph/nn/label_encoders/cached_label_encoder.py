@@ -1,7 +1,7 @@
 """Label vectors of a large hierarchy from memory, all but those a training step needs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.label_encoders.edge_label_encoder import EdgeLabelEncoder
+from hgraph.nn.label_encoders.feature_rows import FeatureRows, LabelFeatures
 from hgraph.nn.label_encoders.label_encoder import LabelEncoder
 
 
@@ -30,8 +31,9 @@ class CachedLabelEncoder(LabelEncoder):
     evaluation it returns all labels from memory, after a full pass in parts if weights or features are no longer those
     of the last one.
 
-    The memory is not part of checkpoints; it is filled on the first call, and again after a checkpoint was loaded. With
-    several processes (DDP), each has a memory of its own: pass ``broadcast_buffers=False``.
+    The memory is not part of checkpoints; it is filled on the first call, and again after a checkpoint was loaded. A
+    run that goes on from one written right after a full pass, as validation makes it, ends as if it had not stopped.
+    With several processes (DDP), each has a memory of its own: pass ``broadcast_buffers=False``.
 
     Args:
         encoder: a label encoder with a list of edges: :class:`~hgraph.nn.GATLabelEncoder`, or
@@ -48,9 +50,10 @@ class CachedLabelEncoder(LabelEncoder):
         >>> from torch_geometric.data import Data
         >>> from hgraph.nn.label_encoders import GPTransLabelEncoder
         >>> graph = Data(edge_index=torch.tensor([[0, 0], [1, 2]]), num_nodes=4)
-        >>> encoder = CachedLabelEncoder(GPTransLabelEncoder(graph, channels=16, heads=2, form="edges"), refresh=2)
+        >>> inner = GPTransLabelEncoder(graph, channels=16, heads=2, layers=2, form="edges")
+        >>> encoder = CachedLabelEncoder(inner, refresh=2)
         >>> encoder(torch.randn(4, 16), labels=torch.tensor([3, 1])).shape, encoder.staleness
-        (torch.Size([4, 16]), 1)
+        (torch.Size([4, 16]), 0)
     """
 
     num_labels: int
@@ -87,6 +90,11 @@ class CachedLabelEncoder(LabelEncoder):
         self.register_load_state_dict_post_hook(_forget)
 
     @property
+    def partial(self) -> bool:
+        """Where the encoder is."""
+        return self.encoder.partial
+
+    @property
     def staleness(self) -> int:
         """How many training steps ago the oldest label in memory was computed."""
         return self.step - int(self.computed.min())
@@ -96,7 +104,7 @@ class CachedLabelEncoder(LabelEncoder):
         self._filled = False
         self._filled_for: tuple[Any, ...] | None = None
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label; in training, those of ``labels`` are computed, the others remembered."""
         if not self.training:
             if self._filled_for is None or self._filled_for != self._state(features):
@@ -106,35 +114,48 @@ class CachedLabelEncoder(LabelEncoder):
             return self.encoder(features)
         labels = labels.to(self.memory.device)
         vectors = self.encode(features, labels)
+        if len(self.memory) == 1:
+            self._renew(features)
         return self.memory[-1].to(vectors.dtype).index_copy(0, labels, vectors)
 
-    def encode(self, features: Tensor | None, labels: Tensor) -> Tensor:
-        """A training step: the vectors of ``labels`` ``[S]``, with gradients, and the next labels refreshed."""
-        if not self._filled:
-            self.refresh_all(features)
-        self._filled_for = None  # weights are about to change
+    def encode(self, features: LabelFeatures | None, labels: Tensor) -> Tensor:
+        """A training step: the vectors of ``labels`` ``[S]``, with gradients, and the next labels refreshed.
+
+        With a single layer nothing is refreshed: what labels read of others does not come from memory then.
+        """
+        labels = labels.to(self.memory.device)
         self.step += 1
-        next_labels = torch.arange(self.turn, self.turn + self.refresh, device=self.memory.device) % self.num_labels
-        self.turn = (self.turn + self.refresh) % self.num_labels
-        self._refresh(features, next_labels)
+        if len(self.memory) > 1:
+            self._renew(features)
+        self._filled_for = None  # weights are about to change
         layers = self._layers(features, labels, len(self.memory))
         for number, vectors in enumerate(layers):
             self._remember(number, labels, vectors)
         return layers[-1]
 
+    def _renew(self, features: LabelFeatures | None) -> None:
+        """Compute the next labels anew, all of them the first time."""
+        if not self._filled:
+            self.refresh_all(features)
+        self._filled_for = None
+        next_labels = torch.arange(self.turn, self.turn + self.refresh, device=self.memory.device) % self.num_labels
+        self.turn = (self.turn + self.refresh) % self.num_labels
+        self._refresh(features, next_labels)
+
     @torch.no_grad()
-    def refresh_all(self, features: Tensor | None = None) -> None:
+    def refresh_all(self, features: LabelFeatures | None = None) -> None:
         """Compute all labels anew, some at a time: layer by layer, so that the result is that of a full pass."""
         self._refresh(features, torch.arange(self.num_labels, device=self.memory.device))
-        self._filled, self._filled_for = True, self._state(features)
+        self._filled, self._filled_for, self.turn = True, self._state(features), 0
 
     @torch.compiler.disable
     @torch.no_grad()
-    def _refresh(self, features: Tensor | None, labels: Tensor) -> None:
+    def _refresh(self, features: LabelFeatures | None, labels: Tensor) -> None:
         """Compute ``labels`` anew, without gradients and dropout."""
         depth = len(self.memory)
         parts = labels.split(self.chunk)
-        with _evaluation(self.encoder):
+        source = features.source if isinstance(features, FeatureRows) else None
+        with _evaluation(self.encoder), nullcontext() if source is None else _evaluation(source):
             # Layers of one part follow each other at once. Of several, each layer needs the one before of all parts.
             for last in range(depth if len(parts) > 1 else 1):
                 for part in parts:
@@ -142,7 +163,7 @@ class CachedLabelEncoder(LabelEncoder):
                     for number in range(last, len(layers)):
                         self._remember(number, part, layers[number])
 
-    def _layers(self, features: Tensor | None, labels: Tensor, depth: int) -> list[Tensor]:
+    def _layers(self, features: LabelFeatures | None, labels: Tensor, depth: int) -> list[Tensor]:
         """What each of the first ``depth`` layers gives for ``labels``; their neighbours come from memory."""
         subgraph = self.encoder.sampler(labels, hops=1)
         count, neighbours = len(labels), subgraph.nodes[len(labels) :]
@@ -170,11 +191,13 @@ class CachedLabelEncoder(LabelEncoder):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def _state(self, features: Tensor | None) -> tuple[Any, ...]:
-        """What the vectors depend on: which weights, changed how often, and a checksum of the features."""
+    def _state(self, features: LabelFeatures | None) -> tuple[Any, ...]:
+        """What the vectors depend on: which weights, changed how often, and a checksum or state of the features."""
         weights = tuple((id(weight), weight._version) for weight in self.encoder.parameters())
         if features is None:
             return (weights,)
+        if isinstance(features, FeatureRows):
+            return weights, features.state()
         rows, columns = (torch.arange(1, size + 1, device=features.device).sin() for size in features.shape)
         return weights, float(rows @ (features.to(rows.dtype) @ columns))
 

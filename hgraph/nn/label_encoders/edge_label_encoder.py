@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.conv import EdgeBlocks
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.graph_label_encoder import GraphLabelEncoder
+from hgraph.nn.label_encoders.label_encoder import LabelEncoder
 from hgraph.nn.label_sampling.label_subgraph import NeighbourSampler
 
 
@@ -42,6 +44,12 @@ class EdgeLabelEncoder(GraphLabelEncoder):
         return x
 
     @property
+    def partial(self) -> bool:
+        """Where there is a list of edges, and each label starts by itself."""
+        own = self.node_encoder is None or (isinstance(self.node_encoder, LabelEncoder) and self.node_encoder.partial)
+        return self.edges is not None and own
+
+    @property
     def edge_index(self) -> Tensor | None:
         """All edges from source to target, ``[2, E]``."""
         return self.edges.edge_index if isinstance(self.edges, EdgeBlocks) else self.edges
@@ -56,7 +64,7 @@ class EdgeLabelEncoder(GraphLabelEncoder):
             self._sampler = NeighbourSampler(edge_index, self.num_labels)
         return self._sampler
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label, or of each of ``labels``."""
         if labels is None:
             return self.all_labels(features)
@@ -72,7 +80,7 @@ class EdgeLabelEncoder(GraphLabelEncoder):
             x, edge_attr = self.layer(number, x, subgraph.edge_index[:, :num_edges], edge_attr, num_targets)
         return self.finish(x)
 
-    def all_labels(self, features: Tensor | None) -> Tensor:
+    def all_labels(self, features: LabelFeatures | None) -> Tensor:
         """The vector of each label, by a full pass."""
         x, edge_attr = self.start(features), self.edge_states()
         for number in range(len(self.blocks)):

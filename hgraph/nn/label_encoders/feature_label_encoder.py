@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.encodings import LabelStructure, structural_features
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.label_encoder import LabelEncoder, chosen_rows
 from hgraph.nn.label_encoders.learned_label_encoder import look_up
 
@@ -72,7 +73,7 @@ class FeatureLabelEncoder(LabelEncoder):
                 "FeatureLabelEncoder needs at least one of 'text_channels', 'vectors', 'structure' and 'id_channels', "
                 "but got none."
             )
-        self.text_channels, self.sparse_ids = text_channels, sparse_ids
+        self.text_channels, self.sparse = text_channels, sparse_ids
         self.register_buffer("vectors", None if vectors is None else _half(vectors, num_labels))
         shape = None if structure is None else _shape(structure, num_labels)
         self.register_buffer("shape", shape, persistent=False)
@@ -99,7 +100,7 @@ class FeatureLabelEncoder(LabelEncoder):
         if self.id_embedding is not None:
             nn.init.normal_(self.id_embedding, std=0.02)
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label, or of each of ``labels``."""
         origins = {}
         if self.text_channels is not None:
@@ -109,8 +110,13 @@ class FeatureLabelEncoder(LabelEncoder):
         if self.shape is not None:
             origins["structure"] = chosen_rows(self.shape, labels).to(self.bias.dtype)
         if self.id_embedding is not None:
-            origins["id"] = look_up(self.id_embedding, labels, sparse=self.sparse_ids)
+            origins["id"] = look_up(self.id_embedding, labels, sparse=self.sparse)
         return self.norm(sum((self.projections[name](origin) for name, origin in origins.items()), self.bias))
+
+    @property
+    def partial(self) -> bool:
+        """It is: a label has nothing to do with another."""
+        return True
 
 
 def _half(vectors: Tensor, num_labels: int) -> Tensor:

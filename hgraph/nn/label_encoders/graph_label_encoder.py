@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.encodings import LabelStructure
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.label_encoder import LabelEncoder, chosen_rows
 
 
@@ -46,7 +47,7 @@ class GraphLabelEncoder(LabelEncoder):
         self.node_encoder = node_encoder
         self.projection = None if in_channels is None else nn.Linear(in_channels, channels)
 
-    def start(self, features: Tensor | None, labels: Tensor | None = None) -> Tensor:
+    def start(self, features: LabelFeatures | None, labels: Tensor | None = None) -> Tensor:
         """What each label, or each of ``labels``, has before the first layer."""
         if isinstance(self.node_encoder, LabelEncoder):
             return self.node_encoder(features, labels=labels)

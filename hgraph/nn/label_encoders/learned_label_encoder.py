@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.label_encoder import LabelEncoder
 
 
@@ -41,9 +42,14 @@ class LearnedLabelEncoder(LabelEncoder):
         """Draw new vectors from N(0, 0.02²)."""
         nn.init.normal_(self.weight, std=0.02)
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label, or of each of ``labels``."""
         return look_up(self.weight, labels, sparse=self.sparse)
+
+    @property
+    def partial(self) -> bool:
+        """It is: a label has nothing to do with another."""
+        return True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_labels={self.num_labels}, channels={self.channels})"

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.label_encoder import LabelEncoder, chosen_rows
+from hgraph.nn.label_encoders.learned_label_encoder import look_up
 
 
 class NameLabelEncoder(LabelEncoder):
@@ -47,9 +49,14 @@ class NameLabelEncoder(LabelEncoder):
         if self.id_embedding is not None:
             nn.init.normal_(self.id_embedding, std=0.02)
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label, or of each of ``labels``."""
         vectors = self.projection(chosen_rows(self.require_features(features, self.in_channels), labels))
         if self.id_embedding is not None:
-            vectors = vectors + chosen_rows(self.id_embedding, labels)
+            vectors = vectors + look_up(self.id_embedding, labels, sparse=self.sparse)
         return self.norm(vectors)
+
+    @property
+    def partial(self) -> bool:
+        """It is: a label has nothing to do with another."""
+        return True

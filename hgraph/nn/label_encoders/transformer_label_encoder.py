@@ -9,6 +9,7 @@ from hgraph.errors import ConfigError
 from hgraph.nn.conv import EdgeBlocks
 from hgraph.nn.encodings import EdgeEncoding, LabelEdges, LabelStructure, PairRows
 from hgraph.nn.label_encoders.edge_label_encoder import EdgeLabelEncoder
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.pair_encoding import PairEncoding
 
 Form = Literal["auto", "dense", "all_pairs", "edges"]
@@ -96,7 +97,7 @@ class TransformerLabelEncoder(EdgeLabelEncoder):
         if self.degree_embedding is not None:
             nn.init.normal_(self.degree_embedding.weight, std=0.02)
 
-    def start(self, features: Tensor | None, labels: Tensor | None = None) -> Tensor:
+    def start(self, features: LabelFeatures | None, labels: Tensor | None = None) -> Tensor:
         """What each label, or each of ``labels``, has before the first layer."""
         x = super().start(features, labels)
         if self.degree_embedding is not None:

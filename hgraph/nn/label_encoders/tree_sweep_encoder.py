@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hgraph.errors import ConfigError
 from hgraph.nn.encodings import LabelStructure
+from hgraph.nn.label_encoders.feature_rows import LabelFeatures
 from hgraph.nn.label_encoders.graph_label_encoder import GraphLabelEncoder
 from hgraph.nn.label_encoders.label_encoder import chosen_rows
 from hgraph.nn.label_encoders.tree_sweep import SweepPlan, TreeSweep
@@ -82,7 +83,7 @@ class TreeSweepEncoder(GraphLabelEncoder):
             if module is not None:
                 module.reset_parameters()
 
-    def forward(self, features: Tensor | None = None, *, labels: Tensor | None = None) -> Tensor:
+    def forward(self, features: LabelFeatures | None = None, *, labels: Tensor | None = None) -> Tensor:
         """The vector of each label, or of each of ``labels``."""
         x = self.start(features)[self.level_order]
         levels = [self.virtual_root.to(x.dtype), *x.split(self.level_sizes)]

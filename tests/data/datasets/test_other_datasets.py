@@ -170,7 +170,9 @@ def test_no_document_and_wrong_options(tmp_path):
     raw = write(tmp_path / "raw", {**JSONL, "toy_train.json": "", "toy_dev.jsonl": "", "toy_test.json.gz": ""})
     with pytest.raises(DataError, match="hold no document"):
         convert("jsonl", raw, tmp_path / "out")
-    with pytest.raises(ConfigError, match="'name' must be one of wos, nyt, rcv1, bgc, aapd, jsonl, but got 'dbpedia'"):
+    with pytest.raises(
+        ConfigError, match="'name' must be one of wos, nyt, rcv1, bgc, aapd, jsonl, xmc, but got 'dbpedia'"
+    ):
         convert("dbpedia", raw, tmp_path / "out")
     for name in set(DATASETS) - {"nyt"}:
         with pytest.raises(ConfigError, match=f"'keep_leaks' has no meaning for '{name}'"):
