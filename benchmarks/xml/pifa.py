@@ -2,8 +2,8 @@
 
 The full shape of Amazon-670K, on two cores (see `shapes.py`; libpecos in an environment of its own):
 
-    python3.11 -m venv /tmp/pecos && /tmp/pecos/bin/pip install libpecos==1.2.8
-    python benchmarks/xml/pifa.py --scale 1 --threads 2 --pecos /tmp/pecos/bin/python
+    python3.11 -m venv pecos && pecos/bin/pip install libpecos==1.2.8
+    python benchmarks/xml/pifa.py --scale 1 --threads 2 --pecos pecos/bin/python
 
 Wall time is what a user waits for, CPU time what it costs on a machine that does other things too. `peak` is the most
 memory of the process, `work` what came on top of Python, libraries and data. `tight` is the mean cosine between a label
@@ -16,6 +16,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from shapes import DATA
 
 MEASURE = """
 import json, sys, time
@@ -92,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=0.05, help="Of the number of labels and documents.")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/xml-shapes"), help="Where the data are kept.")
+    parser.add_argument("--folder", type=Path, default=DATA, help="Where the data are kept.")
     parser.add_argument("--pecos", type=Path, help="Python with libpecos; without it only hgraph is measured.")
     parser.add_argument("--repeat", type=int, default=1, help="Runs of each, in turn; the fastest of each counts.")
     options = parser.parse_args()

@@ -1,10 +1,14 @@
 """Synthetic documents in the shape of Amazon-670K: power laws, subjects, and labels that occur together."""
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+
+DATA = Path(tempfile.gettempdir()) / "hgraph-xml-shapes"
+"""Where the synthetic data are kept."""
 
 LABELS, DOCUMENTS, FEATURES = 670_091, 490_449, 135_909
 FEATURES_OF_DOCUMENT, LABELS_OF_DOCUMENT, LABELS_OF_SUBJECT = 80, 6.5, 200  # 75 and 5.5 without repetitions
@@ -60,7 +64,7 @@ def files(folder: Path, scale: float) -> tuple[Path, Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=0.05)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/xml-shapes"))
+    parser.add_argument("--folder", type=Path, default=DATA)
     options = parser.parse_args()
     for path in files(options.folder, options.scale):
         matrix = sp.load_npz(path)

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import expit, logit
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from hgraph.data import AlignmentDataset, Collator
-from hgraph.decoding import PlattScaling, fit_platt
+from hgraph.decoding import PlattScaling
 from hgraph.graph import LabelGraph
 from hgraph.models import RankedModel
 from hgraph.recipes.ranker_options import XRLinear
 from hgraph.recipes.search_trees import search_tree
 from hgraph.training import Evaluation
-from hgraph.training.evaluation import ThresholdKind, predict_scores, tune_thresholds
+from hgraph.training.evaluation import ThresholdKind, calibrated, predict_scores
 
 BATCH = 256
 
@@ -66,12 +65,7 @@ def calibrate_ranker(
     """Fit probabilities to the validation documents, then tune thresholds on them and measure."""
     assert dataset.labels is not None
     scores = predict_scores(model, _loader(model, dataset), graph.num_labels)
-    logits = scores.copy()
-    logits.data = logit(np.clip(scores.data.astype(np.float64), 1e-7, 1 - 1e-7))
-    calibration = fit_platt(logits, dataset.labels)
-    scores.data = expit(calibration.scale * logits.data + calibration.shift).astype(np.float32)
-    tuned = tune_thresholds(scores, dataset.labels, graph, thresholds)
-    return Evaluation.of(scores, dataset.labels, graph, tuned), calibration
+    return calibrated(scores, dataset.labels, graph, thresholds)
 
 
 def joined(blocks: Sequence[Any]) -> Any:

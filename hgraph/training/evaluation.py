@@ -8,10 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 import torch
+from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from hgraph.decoding import (
+    PlattScaling,
     Thresholds,
+    fit_platt,
     ranking_scores,
     scores_to_csr,
     shortlist_to_csr,
@@ -85,6 +88,18 @@ def tune_thresholds(
     if kind == "fixed":
         return Thresholds(value=0.5)
     return tune_global(scores, truth, graph) if kind == "global" else tune_per_label(scores, truth, graph)
+
+
+def calibrated(
+    scores: sp.csr_matrix, truth: sp.csr_matrix, graph: LabelGraph, kind: ThresholdKind
+) -> tuple["Evaluation", PlattScaling]:
+    """Fit the probabilities of validation documents to their labels, then tune thresholds on them and measure."""
+    logits = scores.copy()
+    logits.data = logit(np.clip(scores.data.astype(np.float64), 1e-7, 1 - 1e-7))
+    calibration = fit_platt(logits, truth)
+    fitted = scores.copy()
+    fitted.data = expit(calibration.scale * logits.data + calibration.shift).astype(np.float32)
+    return Evaluation.of(fitted, truth, graph, tune_thresholds(fitted, truth, graph, kind)), calibration
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from accelerate.utils import gather_object
-from scipy.special import expit, logit
 from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hgraph.data import AlignmentDataset, Collator
 from hgraph.data.collate import LabelForm
-from hgraph.decoding import PlattScaling, fit_platt
+from hgraph.decoding import PlattScaling
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
@@ -26,6 +25,7 @@ from hgraph.scoring import LexicalScorer
 from hgraph.training.evaluation import (
     Evaluation,
     ThresholdKind,
+    calibrated,
     documents_at_once,
     predict_scores,
     tune_thresholds,
@@ -202,13 +202,7 @@ class HierarchicalTrainer(Trainer):
             raise ConfigError("'dataset' must carry labels to be calibrated on.")
         if self.fuse:
             self.fit_fusion(dataset)
-        scores = self.score(dataset)
-        logits = scores.copy()
-        logits.data = logit(np.clip(scores.data.astype(np.float64), 1e-7, 1 - 1e-7))
-        calibration = fit_platt(logits, dataset.labels)
-        scores.data = expit(calibration.scale * logits.data + calibration.shift).astype(np.float32)
-        thresholds = tune_thresholds(scores, dataset.labels, self.graph, self.threshold_kind)
-        return Evaluation.of(scores, dataset.labels, self.graph, thresholds), calibration
+        return calibrated(self.score(dataset), dataset.labels, self.graph, self.threshold_kind)
 
     def fit_fusion(self, dataset: AlignmentDataset) -> None:
         """Weigh the scores of the trained model against each other on `dataset`; training documents are remembered.
