@@ -31,7 +31,7 @@ from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel, CascadeModel, FrozenCascade, FrozenHBGL, FrozenModel, RankedModel
 from hgraph.recipes.build import build_link
-from hgraph.recipes.ranker_options import XRLinear
+from hgraph.recipes.ranker_options import RankerOptions
 from hgraph.recipes.recipe import Recipe
 from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import FrozenCascadeScorer, FrozenLevelScorer, LexicalScorer
@@ -189,7 +189,7 @@ def _restore(
     """The model with its weights."""
     encoder_state = {k.removeprefix("text_encoder."): v for k, v in state.items() if k.startswith("text_encoder.")}
     encoder = restore_text_encoder(folder / ASSETS, encoder_state)
-    if isinstance(recipe.model, XRLinear):
+    if isinstance(recipe.model, RankerOptions):
         return _restore_ranked(folder / RANKER, recipe.model, encoder, graph, state)
     scorer = None if config["scorer"] is None else restore_scorer(config["scorer"]["kind"], config["scorer"]["config"])
     lexical = None
@@ -213,7 +213,7 @@ def _restore(
 
 
 def _restore_ranked(
-    folder: Path, options: XRLinear, encoder: TextEncoder, graph: LabelGraph, state: dict[str, Tensor]
+    folder: Path, options: RankerOptions, encoder: TextEncoder, graph: LabelGraph, state: dict[str, Tensor]
 ) -> RankedModel:
     """A ranker and the text encoder whose features it reads."""
     from hgraph.ranking import LinearRanker

@@ -20,6 +20,7 @@ class AlignmentDataset(Dataset):
     Args:
         features: What a text encoder made of the texts (`encoder.prepare(texts)`): a sequence of items.
         labels: CSR [num_documents, num_labels], or None at prediction.
+        candidates: CSR [num_documents, anything]; what is stored in a row is what the document is compared with.
 
     Attributes:
         numbered: Whether an item says its row, under `row`; off at first.
@@ -28,7 +29,13 @@ class AlignmentDataset(Dataset):
         DataError: The two differ in length.
     """
 
-    def __init__(self, features: Sequence[Any], labels: sp.csr_matrix | None = None) -> None:
+    def __init__(
+        self,
+        features: Sequence[Any],
+        labels: sp.csr_matrix | None = None,
+        *,
+        candidates: sp.csr_matrix | None = None,
+    ) -> None:
         if labels is not None and labels.shape[0] != len(features):
             raise DataError(f"'labels' must have {len(features)} rows, one a document, found {labels.shape[0]}.")
         if labels is not None:
@@ -38,6 +45,7 @@ class AlignmentDataset(Dataset):
                 labels.eliminate_zeros()
         self.features = features
         self.labels = labels
+        self.candidates = candidates
         self.numbered = False
 
     def __len__(self) -> int:
@@ -49,8 +57,15 @@ class AlignmentDataset(Dataset):
         if self.numbered:
             item["row"] = row
         if self.labels is not None:
-            item["labels"] = self.labels.indices[self.labels.indptr[row] : self.labels.indptr[row + 1]]
+            item["labels"] = _stored(self.labels, row)
+        if self.candidates is not None:
+            item["candidates"] = _stored(self.candidates, row)
         return item
+
+
+def _stored(matrix: sp.csr_matrix, row: int) -> np.ndarray:
+    """Columns that a row stores."""
+    return matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
 
 
 def multi_hot(ids: Tensor, width: int) -> Tensor:
@@ -81,6 +96,7 @@ class Collator:
     Shapes:
         - `labels`: [B, num_labels], float32 multi-hot, or [B, P], long, the ids of each item's labels and then -1; only
           where the items carry labels.
+        - `candidates`: [B, C], long, -1 behind the last of a document; only where the items have some.
         - `rows`: [B], long, rows of the dataset; only where the items say theirs.
     """
 
@@ -96,22 +112,31 @@ class Collator:
         self.form = form
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The batch: tensors under `text` and, where the items have them, `labels` and `rows`."""
+        """The batch: tensors under `text` and, where the items have them, `labels`, `candidates` and `rows`."""
         batch: dict[str, Any] = {"text": dict(self.collate_text([item["features"] for item in items]))}
         if items and "labels" in items[0]:
             batch["labels"] = self._labels([item["labels"] for item in items])
+        if items and "candidates" in items[0]:
+            batch["candidates"] = padded_ids([item["candidates"] for item in items])
         if items and "row" in items[0]:
             batch["rows"] = torch.tensor([item["row"] for item in items], dtype=torch.long)
         return batch
 
     def _labels(self, given: Sequence[np.ndarray]) -> Tensor:
-        counts = np.array([len(row) for row in given])
-        rows = np.repeat(np.arange(len(given)), counts)
-        columns = np.concatenate(given).astype(np.int64)
-        if self.form == "ids":
-            ids = np.full((len(given), counts.max()), -1, dtype=np.int64)
-            ids[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = columns
-            return torch.from_numpy(ids)
-        labels = torch.zeros(len(given), self.num_labels)
-        labels[torch.from_numpy(rows), torch.from_numpy(columns)] = 1.0
-        return labels
+        ids = padded_ids(given)
+        return ids if self.form == "ids" else multi_hot(ids, self.num_labels)
+
+
+def padded_ids(given: Sequence[np.ndarray]) -> Tensor:
+    """Lists of ids side by side, [B, P] (long), -1 behind the last of each; P is that of the longest.
+
+    Example:
+        >>> padded_ids([np.array([2, 0]), np.array([1])])
+        tensor([[ 2,  0],
+                [ 1, -1]])
+    """
+    counts = np.array([len(row) for row in given])
+    rows = np.repeat(np.arange(len(given)), counts)
+    ids = np.full((len(given), counts.max()), -1, dtype=np.int64)
+    ids[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = np.concatenate(given)
+    return torch.from_numpy(ids)

@@ -84,8 +84,9 @@ class RankedModel(nn.Module):
         """
         sparse: list[sp.csr_matrix] = []
         dense: list[np.ndarray] = []
+        device = self.calibration.device
         for text in batches:
-            states = self.text_encoder(**text)
+            states = self.text_encoder(**{name: value.to(device) for name, value in text.items()})
             if self.text_encoder.num_features:
                 sparse.append(to_csr(states, self.text_encoder.num_features))
             if self.text_encoder.channels:

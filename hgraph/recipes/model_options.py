@@ -5,7 +5,7 @@ from typing import Literal
 
 from hgraph.errors import ConfigError
 from hgraph.recipes.checks import at_least
-from hgraph.recipes.ranker_options import XRLinear
+from hgraph.recipes.ranker_options import XRLinear, XRTransformer
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,4 @@ class CascadeXML:
             raise ConfigError(f"'level_weights' must not be negative, found {self.level_weights}.")
 
 
-ModelOptions = HBGL | CascadeXML | XRLinear
+ModelOptions = HBGL | CascadeXML | XRLinear | XRTransformer

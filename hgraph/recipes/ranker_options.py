@@ -8,10 +8,11 @@ from hgraph.recipes.checks import at_least
 
 TreeHierarchy = Literal["pifa", "taxonomy", "hybrid", "flat"]
 RankerNegatives = Literal["teacher", "matcher", "both"]
+MatcherHead = Literal["parents", "fitted", "random"]
 
 
 @dataclass(frozen=True)
-class XRLinear:
+class RankerOptions:
     """A sparse linear ranker on a label tree; see :class:`hgraph.ranking.LinearRanker`.
 
     Attributes:
@@ -31,7 +32,7 @@ class XRLinear:
         top_k: Labels that have a score.
     """
 
-    name: Literal["xr_linear"] = "xr_linear"
+    name: str = ""
     hierarchy: TreeHierarchy = "pifa"
     branching: int = 16
     leaf_size: int | None = None
@@ -54,3 +55,49 @@ class XRLinear:
         for name in ("positive_cost", "negative_cost"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"'{name}' must be above 0, found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class XRLinear(RankerOptions):
+    """A ranker on n-grams, or on the vectors of a text encoder that is not trained, or on both."""
+
+    name: Literal["xr_linear"] = "xr_linear"
+
+
+@dataclass(frozen=True)
+class XRTransformer(RankerOptions):
+    """A ranker on n-grams and the vectors of a transformer that is fine-tuned level by level of a first tree.
+
+    See :class:`hgraph.models.LevelMatcher` for a level; the first tree is made of n-grams alone, that of the ranker of
+    n-grams and fine-tuned vectors.
+
+    Attributes:
+        matcher_leaf_size: Most labels of a cluster of the first tree; None follows from the number of labels.
+        matcher_nodes: Levels of more nodes are left to the ranker.
+        matcher_shares: How the steps are shared out among the levels, one number a level; None gives each level twice
+            what the one above it has.
+        matcher_negatives: Nodes that a document learns against, as in `negatives`: the siblings of its right nodes, or
+            the children of the `matcher_beam` best nodes of the level above, or both.
+        matcher_beam: See there.
+        matcher_head: First weights of a level: those of the parents (`parents`), classifiers fitted to the vectors as
+            they are (`fitted`), or random ones (`random`).
+        weighting: Whether a right node counts as often as the document has labels below it (`labels`), or once
+            (`nodes`).
+    """
+
+    name: Literal["xr_transformer"] = "xr_transformer"
+    matcher_leaf_size: int | None = None
+    matcher_nodes: int = 32_768
+    matcher_shares: list[float] | None = None
+    matcher_negatives: RankerNegatives = "both"
+    matcher_beam: int = 10
+    matcher_head: MatcherHead = "parents"
+    weighting: Literal["labels", "nodes"] = "labels"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "matcher_nodes", "matcher_beam")
+        if self.matcher_leaf_size is not None:
+            at_least(self, 2, "matcher_leaf_size")
+        if self.matcher_shares is not None and not (self.matcher_shares and min(self.matcher_shares) > 0):
+            raise ConfigError(f"'matcher_shares' must list numbers above 0, found {self.matcher_shares}.")

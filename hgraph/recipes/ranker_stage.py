@@ -2,19 +2,23 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
-from torch.utils.data import DataLoader
+import torch
+from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
 from hgraph.data import AlignmentDataset, Collator
 from hgraph.decoding import PlattScaling
 from hgraph.graph import LabelGraph
 from hgraph.models import RankedModel
-from hgraph.recipes.ranker_options import XRLinear
+from hgraph.models.ranked_model import to_csr
+from hgraph.ranking import LinearRanker, RankerTree
+from hgraph.recipes.ranker_options import RankerOptions
 from hgraph.recipes.search_trees import search_tree
+from hgraph.text import WideDeepTextEncoder
 from hgraph.training import Evaluation
 from hgraph.training.evaluation import ThresholdKind, calibrated, predict_scores
 
@@ -22,22 +26,19 @@ BATCH = 256
 
 
 def fit_ranker(
-    model: RankedModel, options: XRLinear, graph: LabelGraph, dataset: AlignmentDataset, *, seed: int, progress: bool
+    model: RankedModel,
+    options: RankerOptions,
+    graph: LabelGraph,
+    dataset: AlignmentDataset,
+    *,
+    seed: int,
+    bf16: bool = False,
+    progress: bool = False,
 ) -> None:
-    """Give `model` a ranker that is fitted to the documents of `dataset`."""
-    from hgraph.ranking import LinearRanker
-
+    """Give `model` a ranker that is fitted to the documents of `dataset`; with `bf16` they are encoded so."""
     assert dataset.labels is not None
-    blocks = model.features(batch["text"] for batch in _loader(model, dataset))
-    tree = search_tree(
-        options.hierarchy,
-        graph,
-        joined(blocks),
-        dataset.labels,
-        branching=options.branching,
-        leaf_size=options.leaf_size,
-        seed=seed,
-    )
+    blocks = document_features(model, dataset, bf16=bf16, progress=progress)
+    tree = ranker_tree(options, graph, joined(blocks), dataset.labels, options.leaf_size, seed=seed)
     with tqdm(total=tree.num_levels, unit="level", desc="ranker", disable=None if progress else True) as bar:
 
         def show(done: int, _: int) -> None:
@@ -59,6 +60,28 @@ def fit_ranker(
         )
 
 
+def ranker_tree(
+    options: RankerOptions, graph: LabelGraph, features: Any, labels: sp.csr_matrix, leaf_size: int | None, *, seed: int
+) -> RankerTree:
+    """The tree that `options` name, of the features of documents."""
+    return search_tree(
+        options.hierarchy, graph, features, labels, branching=options.branching, leaf_size=leaf_size, seed=seed
+    )
+
+
+def document_features(
+    model: RankedModel, dataset: AlignmentDataset, *, bf16: bool = False, progress: bool = False
+) -> list[Any]:
+    """What :meth:`RankedModel.features` gives for all documents, which are encoded by length."""
+    # Texts of like lengths share a batch.
+    order = np.argsort(-model.text_encoder.lengths(dataset.features), kind="stable")
+    batches = tqdm(_loader(model, dataset, order), desc="features", leave=False, disable=None if progress else True)
+    with torch.autocast(model.calibration.device.type, dtype=torch.bfloat16, enabled=bf16):
+        blocks = model.features(batch["text"] for batch in batches)
+    back = np.argsort(order)
+    return [block[back] for block in blocks]
+
+
 def calibrate_ranker(
     model: RankedModel, graph: LabelGraph, dataset: AlignmentDataset, thresholds: ThresholdKind
 ) -> tuple[Evaluation, PlattScaling]:
@@ -66,6 +89,16 @@ def calibrate_ranker(
     assert dataset.labels is not None
     scores = predict_scores(model, _loader(model, dataset), graph.num_labels)
     return calibrated(scores, dataset.labels, graph, thresholds)
+
+
+def sparse_features(model: RankedModel, dataset: AlignmentDataset) -> sp.csr_matrix:
+    """The n-grams alone of all documents, CSR [N, F]; the encoder of vectors is not asked."""
+    wide = cast(WideDeepTextEncoder, model.text_encoder).wide
+    grams = [features for features, _ in dataset.features]
+    blocks = [
+        to_csr(wide(**wide.collate(grams[at : at + BATCH])), wide.num_features) for at in range(0, len(grams), BATCH)
+    ]
+    return sp.vstack(blocks, format="csr")
 
 
 def joined(blocks: Sequence[Any]) -> Any:
@@ -86,6 +119,8 @@ def show_figures(evaluation: Evaluation, seconds: float) -> None:
     tqdm.write(f"val {figures}  {seconds:5.0f} s", file=sys.stderr)
 
 
-def _loader(model: RankedModel, dataset: AlignmentDataset) -> DataLoader:
+def _loader(model: RankedModel, dataset: AlignmentDataset, order: np.ndarray | None = None) -> DataLoader:
     collate = Collator(model.text_encoder.collate, model.num_labels)
-    return DataLoader(AlignmentDataset(dataset.features), batch_size=BATCH, collate_fn=collate)
+    texts = AlignmentDataset(dataset.features)
+    rows = texts if order is None else Subset(texts, order.tolist())
+    return DataLoader(rows, batch_size=BATCH, collate_fn=collate)

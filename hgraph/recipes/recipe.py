@@ -24,9 +24,10 @@ from hgraph.recipes.objective_options import (
     InstanceContrast,
     ObjectiveOptions,
     RecursiveRegularisation,
+    SquaredHinge,
 )
 from hgraph.recipes.overrides import assign
-from hgraph.recipes.ranker_options import XRLinear
+from hgraph.recipes.ranker_options import RankerOptions, XRTransformer
 from hgraph.recipes.schema import from_mapping, suggestion
 from hgraph.recipes.scorer_options import (
     HMCN,
@@ -127,7 +128,7 @@ class Recipe:
 
     def _check_model(self, model: ModelOptions) -> None:
         """Refuse what `model` has no place for."""
-        if isinstance(model, XRLinear):
+        if isinstance(model, RankerOptions):
             self._check_ranker(model)
             return
         if not isinstance(self.text_encoder, Transformer) or self.text_encoder.windows > 1:
@@ -153,7 +154,7 @@ class Recipe:
                         f"of {', '.join(kind.name for kind in pairs)}, found '{objective.name}'."
                     )
 
-    def _check_ranker(self, model: XRLinear) -> None:
+    def _check_ranker(self, model: RankerOptions) -> None:
         """Refuse what a ranker, which reads features and trains classifiers by itself, has no place for."""
         for name in ("label_encoder", "scorer", "neighbours", "mining", "shortlist", "view"):
             if getattr(self, name) is not None:
@@ -165,11 +166,30 @@ class Recipe:
             raise ConfigError(
                 f"the model '{model.name}' reads one string a text: it needs another text encoder, found 'fields'."
             )
+        if isinstance(model, XRTransformer):
+            self._check_matcher(model)
+            return
         if isinstance(self.text_encoder, Bag) and self.text_encoder.channels:
             raise ConfigError(
                 f"the model '{model.name}' takes the n-grams of 'bag' themselves: 'text_encoder.channels' must be 0, "
                 f"found {self.text_encoder.channels}."
             )
+
+    def _check_matcher(self, model: XRTransformer) -> None:
+        """Refuse what cannot be fine-tuned, or judged on the candidates of each document."""
+        if not isinstance(self.text_encoder, Transformer):
+            raise ConfigError(
+                f"the model '{model.name}' fine-tunes the text encoder 'transformer', found "
+                f"'{self.text_encoder.name}'. The model 'xr_linear' takes any other."
+            )
+        if self.lexical is None:
+            raise ConfigError(f"the model '{model.name}' makes its first tree of n-grams: set 'lexical', found null.")
+        for objective in self.objectives:
+            if not isinstance(objective, BCE | SquaredHinge):
+                raise ConfigError(
+                    f"the model '{model.name}' trains the objectives 'squared_hinge' and 'bce' alone, found "
+                    f"'{objective.name}'."
+                )
 
     def _check_cascade(self, model: CascadeXML) -> None:
         """Refuse what reads scores of all labels: a cascade scores a shortlist."""
@@ -342,7 +362,7 @@ class Recipe:
         Raises:
             ConfigError: The parts of the recipe need another kind of encoder.
         """
-        if isinstance(self.model, XRLinear):
+        if isinstance(self.model, RankerOptions):
             return self._ranked_by(encoder)
         if encoder == "bag":
             if isinstance(self.text_encoder, Bag):
@@ -380,6 +400,11 @@ class Recipe:
     def _ranked_by(self, encoder: str) -> "Recipe":
         """A recipe of a ranker on n-grams alone (`bag`), or with the vectors of a frozen encoder beside them."""
         if encoder == "bag":
+            if isinstance(self.model, XRTransformer):
+                raise ConfigError(
+                    f"--text-encoder: the recipe '{self.name}' fine-tunes a transformer, found 'bag'. Use --recipe "
+                    "xr_linear."
+                )
             bag = self.text_encoder if isinstance(self.text_encoder, Bag) else (self.lexical or Lexical()).features()
             return replace(self, text_encoder=bag, lexical=None)
         if isinstance(self.text_encoder, Transformer | Frozen):

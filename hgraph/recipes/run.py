@@ -13,8 +13,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from accelerate import PartialState
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from transformers import TrainerCallback, set_seed
 
 from hgraph.data import AlignmentDataset, Corpus, text_fields
@@ -25,14 +23,17 @@ from hgraph.hub import save_model
 from hgraph.models import AlignmentModel, RankedModel
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters, recipe_label_texts
 from hgraph.recipes.label_hierarchy import label_hierarchy
-from hgraph.recipes.model_options import CascadeXML, XRLinear
-from hgraph.recipes.ranker_stage import calibrate_ranker, fit_ranker, show_figures
+from hgraph.recipes.matcher_stage import fine_tune
+from hgraph.recipes.model_options import CascadeXML
+from hgraph.recipes.ranker_options import RankerOptions, XRTransformer
+from hgraph.recipes.ranker_stage import calibrate_ranker, fit_ranker, ranker_tree, show_figures, sparse_features
 from hgraph.recipes.recipe import Recipe
-from hgraph.recipes.run_folder import CHECKPOINTS, check_folder, not_written, open_folder
-from hgraph.recipes.stages import begin_stage, build_trainer
+from hgraph.recipes.run_folder import CHECKPOINTS, check_folder, open_folder
+from hgraph.recipes.stage_files import load_stage, save_stage, train_stage
+from hgraph.recipes.stages import begin_stage, build_trainer, uses_bf16
 from hgraph.scoring import LinearScorer
 from hgraph.text import Text
-from hgraph.training import Evaluation, HierarchicalTrainer, last_checkpoint
+from hgraph.training import Evaluation, last_checkpoint
 from hgraph.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -90,8 +91,10 @@ def train(
     state.wait_for_everyone()
 
     set_seed(recipe.training.seed)
-    if isinstance(recipe.model, XRLinear):
-        return _train_ranker(recipe, recipe.model, graph, train_corpus, val_corpus, folder, state)
+    if isinstance(recipe.model, RankerOptions):
+        return _train_ranker(
+            recipe, recipe.model, graph, train_corpus, val_corpus, folder, state, resume=resume, callbacks=callbacks
+        )
     # What can fail for a reason of the user's comes before anything is written.
     model, dataset = prepare(recipe, graph, train_corpus)
     val_dataset = AlignmentDataset(model.text_encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
@@ -106,7 +109,7 @@ def train(
         begin_stage(model, stage, graph, support)
         if resume and stage.name != MAIN and done.exists():
             logger.info("the stage '%s' is finished; going on behind it", stage.name)
-            steps += _load_stage(model, done)
+            steps += load_stage(model, done)
             continue
         last = stage.name == MAIN
         checkpoints = folder / CHECKPOINTS if last else folder / CHECKPOINTS / stage.name
@@ -127,10 +130,10 @@ def train(
             resume_from=checkpoint,
             callbacks=callbacks,
         )
-        _train_stage(trainer, folder, checkpoint)
+        train_stage(trainer, folder, checkpoint)
         steps += trainer.state.global_step
         if not last and state.is_main_process:
-            _save_stage(model, done, trainer.state.global_step)
+            save_stage(model, done, trainer.state.global_step)
         state.wait_for_everyone()
     seconds = time.perf_counter() - start
     evaluation, calibration = trainer.calibrate(val_dataset)
@@ -153,14 +156,17 @@ def train(
 
 def _train_ranker(
     recipe: Recipe,
-    options: XRLinear,
+    options: RankerOptions,
     graph: LabelGraph,
     train_corpus: Corpus,
     val_corpus: Corpus,
     folder: Path,
     state: PartialState,
+    *,
+    resume: bool,
+    callbacks: Sequence[TrainerCallback],
 ) -> TrainingRun:
-    """Fit a ranker: no steps, no epochs, one pass down its tree."""
+    """Fit a ranker, one pass down its tree; before it, where `options` say so, the text encoder is fine-tuned."""
     if state.num_processes > 1:
         raise ConfigError(
             f"the model '{options.name}' uses all cores of one process: start `hgraph train` without `torchrun`."
@@ -170,15 +176,24 @@ def _train_ranker(
     model = RankedModel(
         text_encoder=encoder, num_labels=graph.num_labels, dense_weight=options.dense_weight, top_k=options.top_k
     ).eval()
+    dataset = AlignmentDataset(encoder.prepare(texts), labels)
+    val_dataset = AlignmentDataset(encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
     open_folder(folder, recipe, graph, train_corpus, val_corpus)
     start = time.perf_counter()
-    dataset = AlignmentDataset(encoder.prepare(texts), labels)
-    fit_ranker(model, options, graph, dataset, seed=recipe.training.seed, progress=True)
-    val_dataset = AlignmentDataset(encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
+    steps, seed, bf16 = 0, recipe.training.seed, False
+    if isinstance(options, XRTransformer):
+        bf16 = uses_bf16(recipe.training)
+        grams = sparse_features(model, dataset)
+        tree = ranker_tree(options, graph, grams, labels, options.matcher_leaf_size, seed=seed)
+        steps = fine_tune(
+            recipe, options, model.to(state.device), tree, dataset, val_dataset, folder / CHECKPOINTS,
+            resume=resume, callbacks=callbacks,
+        )  # fmt: skip
+    fit_ranker(model.eval(), options, graph, dataset, seed=seed, bf16=bf16, progress=True)
     evaluation, calibration = calibrate_ranker(model, graph, val_dataset, recipe.training.thresholds)
     seconds = time.perf_counter() - start
     show_figures(evaluation, seconds)
-    run = TrainingRun(folder, evaluation, seconds, 0, model.num_weights)
+    run = TrainingRun(folder, evaluation, seconds, steps, model.num_weights)
     save_model(
         folder,
         model,
@@ -205,43 +220,6 @@ def _metrics(run: TrainingRun, corpus: Corpus) -> dict[str, Any]:
             "versions": {"hgraph": __version__, "torch": torch.__version__},
         },
     }
-
-
-def _train_stage(trainer: HierarchicalTrainer, folder: Path, checkpoint: Path | None) -> None:
-    """Train, or go on from a checkpoint."""
-    if checkpoint is not None:
-        logger.info("going on from %s", checkpoint)
-        trainer.go_on_from(checkpoint)
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except (OSError, SafetensorError) as error:
-        raise not_written(folder, error) from None
-    except RuntimeError as error:
-        # torch.save wraps what the system says.
-        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
-            raise
-        raise not_written(folder, error) from None
-
-
-def _save_stage(model: AlignmentModel, path: Path, steps: int) -> None:
-    """Keep the weights that a finished stage ended with, for a resume; its checkpoints are no longer needed."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    temporary = path.with_suffix(".new")
-    try:
-        save_file(state, temporary, metadata={"steps": str(steps)})
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise not_written(path.parent.parent, error) from None
-    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-
-
-def _load_stage(model: AlignmentModel, path: Path) -> int:
-    """Weights of a finished stage; returns how many steps it took."""
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
-        steps = int(file.metadata()["steps"])
-    model.load_state_dict(state, strict=False)
-    return steps
 
 
 def process_state() -> PartialState:

@@ -69,22 +69,22 @@ def build_trainer(
     name: str = "",
     fuse: bool = False,
     mining: Mining | None = None,
+    max_steps: int = -1,
     resume_from: Path | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> HierarchicalTrainer:
     """The Trainer that `stage.training` describes; the model is ready for the stage, see :func:`begin_stage`.
 
-    `name` stands before each line of progress; `resume_from` is the checkpoint that training will go on from.
+    `name` stands before each line of progress; `max_steps` above 0 takes the place of epochs; `resume_from` is the
+    checkpoint that training will go on from.
     """
     t = stage.training
     metric = t.metric if "scores" in model.objectives.uses else "loss"
     warmup = t.warmup_steps or t.warmup  # below 1 it is a share
-    bf16 = t.precision == "bf16" or (
-        t.precision == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    )
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=t.epochs,
+        max_steps=max_steps,
         per_device_train_batch_size=t.batch_size,
         per_device_eval_batch_size=t.eval_batch_size,
         gradient_accumulation_steps=t.gradient_accumulation,
@@ -103,7 +103,7 @@ def build_trainer(
         seed=t.seed,
         # Without a device that is so anyway, but only when told does the Trainer allow bfloat16 there.
         use_cpu=PartialState().distributed_type == DistributedType.MULTI_CPU or not torch.accelerator.is_available(),
-        bf16=bf16,
+        bf16=uses_bf16(t),
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -142,6 +142,12 @@ def build_trainer(
     if mining is not None and (reads_mined or model.shortlist is not None):
         trainer.add_callback(build_mining(mining, graph, train_dataset, t.seed, resume_from))
     return trainer
+
+
+def uses_bf16(training: Training) -> bool:
+    """Whether a training computes in bfloat16 beside float32."""
+    auto = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return training.precision == "bf16" or (training.precision == "auto" and auto)
 
 
 def build_mining(

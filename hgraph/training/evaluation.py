@@ -50,8 +50,9 @@ def predict_scores(
     """Probabilities of the best labels of each document.
 
     Args:
-        model: Called with `text=`; answers logits [B, L], alone or under the key `logits`; or, of a shortlist, `logits`
-            [B, K] and `labels` [B, K], -1 where there is none. A label that is not on it has no score.
+        model: Called with `text=`, and `candidates=` where batches have them; answers logits [B, L], alone or under the
+            key `logits`; or, of a shortlist, `logits` [B, K] and `labels` [B, K], -1 where there is none. A label that
+            is not on it has no score.
         batches: What a :class:`hgraph.data.Collator` gives.
         num_labels: Number L of labels.
         keep: Labels to keep for each document.
@@ -68,7 +69,8 @@ def predict_scores(
     parts = []
     try:
         for batch in batches:
-            output = model(text={name: value.to(device) for name, value in batch["text"].items()})
+            given = {"candidates": batch["candidates"].to(device)} if "candidates" in batch else {}
+            output = model(text={name: value.to(device) for name, value in batch["text"].items()}, **given)
             logits: Tensor = output["logits"] if isinstance(output, dict) else output
             scores = logits.float().sigmoid()
             if isinstance(output, dict) and "labels" in output:

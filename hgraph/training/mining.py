@@ -10,6 +10,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
+from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainingArguments
 
 from hgraph.data import AlignmentDataset
@@ -160,11 +161,12 @@ class MiningCallback(TrainerCallback):
 
 @torch.no_grad()
 def encode(
-    model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None = None
+    model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None = None, *, progress: str = ""
 ) -> tuple[Tensor, Tensor]:
     """Vectors of all documents and all labels, by the model in evaluation mode; processes share the documents.
 
-    `args` say the precision and how many documents are encoded at once; without them float32 and 128.
+    `args` say the precision and how many documents are encoded at once; without them float32 and 128. `progress` names
+    a bar of them.
 
     Returns:
         Text vectors [N, D] and label vectors [L, D], float32, on the CPU.
@@ -174,7 +176,7 @@ def encode(
     try:
         with _autocast(args):
             labels = _label_vectors(model)
-            text = _text_vectors(model, dataset, args)
+            text = _text_vectors(model, dataset, args, progress)
     finally:
         model.train(was_training)
     if text.shape[1] != labels.shape[1]:
@@ -185,18 +187,23 @@ def encode(
     return text, labels
 
 
-def _text_vectors(model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None) -> Tensor:
+def _text_vectors(
+    model: AlignmentModel, dataset: AlignmentDataset, args: TrainingArguments | None, progress: str = ""
+) -> Tensor:
     process, encoder = PartialState(), model.text_encoder
     # Texts of like lengths share a batch, and each process gets every so many of them.
     order = np.argsort(-encoder.lengths(dataset.features), kind="stable")
     mine = order[process.process_index :: process.num_processes]
     vectors = np.empty((len(mine), encoder.channels), dtype=np.float32)
     size = 128 if args is None else args.eval_batch_size
+    bar = tqdm(total=len(mine), unit="text", desc=progress, leave=False, disable=None if progress else True)
     for start in range(0, len(mine), size):
         rows = mine[start : start + size]
         batch = encoder.collate([dataset.features[row] for row in rows.tolist()])
         pooled = encoder(**{name: value.to(model.fusion.device) for name, value in batch.items()}).pooled
         vectors[start : start + len(rows)] = pooled.float().cpu().numpy()
+        bar.update(len(rows))
+    bar.close()
     parts = gather_object([(mine, vectors)]) if process.num_processes > 1 else [(mine, vectors)]
     out = torch.empty(len(dataset), encoder.channels)
     for rows, part in parts:
