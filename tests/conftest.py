@@ -149,6 +149,8 @@ training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
         "batch_size: 8, learning_rate: 0.003, early_stopping: 0, sampler: {name: levels}}}]"
     )
     hmcn = ["text_encoder.heads=2", "scorer.heads=2", contrast, "learning_rate=0.003", "head_learning_rate=0.01"]
+    tree = ["model.leaf_size=3", "model.branching=2"]
+    matcher = ["model.matcher_leaf_size=3", "learning_rate=0.003", "head_learning_rate=0.01"]
     mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=shrunk"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),
@@ -161,6 +163,10 @@ training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
         "hjcl": Recipe.load("hjcl").with_text_encoder(str(bert_folder)).override([*small, *hjcl]),
         "hbgl": Recipe.load("hbgl").with_text_encoder(str(bert_folder)).override([*small, *hbgl]),
         "cascade": Recipe.load("cascade_xml").with_text_encoder(str(bert_folder)).override([*small, *cascade]),
+        "xr_linear": Recipe.load("xr_linear").override(tree),
+        "xr_transformer": (
+            Recipe.load("xr_transformer").with_text_encoder(str(bert_folder)).override([*small, *tree, *matcher])
+        ),
         "wide": Recipe.load("wide_deep").with_text_encoder(str(bert_folder)).override([*small, *wide]),
         "hmcn": Recipe.load("hmcn").with_text_encoder(str(bert_folder)).override([*small, *hmcn]),
         "conditional": flat.override(["objectives=[{name: conditional}]", "prior_bias=false"]),

@@ -37,7 +37,22 @@ def test_all_weights_pruned():
 
 @pytest.mark.parametrize(
     "kind",
-    ["lexical", "dense", "mixed", "htla", "hgclr", "hyilr", "hbgl", "cascade", "wide", "staged", "hmcn", "conditional"],
+    [
+        "lexical",
+        "dense",
+        "mixed",
+        "htla",
+        "hgclr",
+        "hyilr",
+        "hbgl",
+        "cascade",
+        "wide",
+        "staged",
+        "hmcn",
+        "conditional",
+        "xr_linear",
+        "xr_transformer",
+    ],
 )
 def test_folder(toy_runs, toy_graph, toy_recipes, kind):
     saved = load_model(toy_runs(kind))

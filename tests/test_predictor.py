@@ -26,6 +26,8 @@ KINDS = [
     "hmcn",
     "hbgl",
     "cascade",
+    "xr_linear",
+    "xr_transformer",
 ]
 
 

@@ -17,17 +17,16 @@ import argparse
 import hashlib
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))
+from job_runner import run_missing
 from peak_memory import process_bytes
 
 MEAN, SUM = (f"objectives.bce.reduction={kind}" for kind in ("mean", "sum"))
@@ -119,6 +118,11 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def key(job: dict[str, Any]) -> tuple:
+    """What a result is of."""
+    return job["corpus"], job["system"], job["seed"], job["documents"]
+
+
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown: mean and deviation of the seeds."""
     lines = []
@@ -156,8 +160,6 @@ def main() -> None:
         result = run(json.loads(arguments.one))
         print("\n" + json.dumps(result))
         return
-    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
-    done = {(r["corpus"], r["system"], r["seed"], r["documents"]) for r in results}
     jobs = [
         {
             "corpus": name, "data": folder, "system": system, "seed": seed, "encoder": arguments.encoder,
@@ -166,24 +168,8 @@ def main() -> None:
         for seed in range(arguments.seeds)
         for system in arguments.systems
         for name, folder in (item.split("=", 1) for item in arguments.data)
-        if (name, system, seed, arguments.documents) not in done
     ]  # fmt: skip
-
-    def execute(job: dict[str, Any]) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
-        command = [sys.executable, __file__, "--one", json.dumps(job)]
-        return job, subprocess.run(command, capture_output=True, text=True)
-
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        for future in as_completed([pool.submit(execute, job) for job in jobs]):
-            job, finished = future.result()
-            if finished.returncode:
-                print("{corpus}, {system}, seed {seed} failed:".format(**job), finished.stderr[-2000:], flush=True)
-                continue
-            results.append(json.loads(finished.stdout.splitlines()[-1]))
-            temporary = arguments.output.with_suffix(".new")
-            temporary.write_text(json.dumps(results, indent=1) + "\n")
-            temporary.replace(arguments.output)
-            print(json.dumps(results[-1]), flush=True)
+    results = run_missing(__file__, jobs, arguments.output, key, workers=arguments.jobs)
     print(table(results))
 
 

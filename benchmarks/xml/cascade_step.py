@@ -108,6 +108,7 @@ def main() -> None:
         "step_core_seconds": round(statistics.median(work[1:] or work), 3),
         "predict_seconds": round(predict, 3),
         "candidate_labels": cells,
+        "model_gb": round(sum(w.numel() * w.element_size() for w in model.parameters()) / 1e9, 3),
         "peak_gb_before": round(before, 2),
         "peak_gb": round(peak(), 2),
     }

@@ -82,17 +82,17 @@ def fine_tune(
     """
     assert train.labels is not None
     assert val.labels is not None
-    depth = matched_levels(tree, options.matcher_nodes)
-    steps = level_steps(recipe, options, len(train), depth)
+    levels = matched_levels(tree, options.branching, options.matcher_nodes)
+    steps = level_steps(recipe, options, len(train), len(levels))
     documents = Documents(train, tree.targets(train.labels))
     others = Documents(val, tree.targets(val.labels))
     counts = tree.lift(train.labels)
     before: tuple[LevelMatcher, Tensor] | None = None
     total = 0
-    for level in range(depth):
-        name = f"level_{level + 1}"
-        logger.info("level %d of %d: %d nodes, %d steps", level + 1, depth, tree.num_nodes[level], steps[level])
-        matcher, graph = _matcher(recipe, options, model, tree, level)
+    for number, (level, share) in enumerate(zip(levels, steps, strict=True), 1):
+        name, title = f"level_{number}", f"level {number} of {len(levels)}"
+        logger.info("%s: %d nodes, %d steps", title, tree.num_nodes[level], share)
+        matcher, graph = _matcher(recipe, options, model, tree, level, first=before is None)
         stage = Stage(name, recipe.objectives, training=replace(recipe.training, early_stopping=0))
         begin_stage(matcher, stage, graph, torch.ones(graph.num_labels))
         checkpoint = last_checkpoint(folder / name) if resume else None
@@ -103,14 +103,14 @@ def fine_tune(
             documents.of_level(level, repeated(counts[level])),
             others.of_level(level),
             folder / name,
-            name=f"level {level + 1} of {depth}",
-            max_steps=steps[level],
+            name=title,
+            max_steps=share,
             resume_from=checkpoint,
             callbacks=callbacks,
         )
         done = folder / f"{name}.safetensors"
         if resume and done.exists():
-            logger.info("level %d is finished; going on behind it", level + 1)
+            logger.info("%s is finished; going on behind it", title)
             total += load_stage(matcher, done)
         else:
             if before is not None:
@@ -118,9 +118,9 @@ def fine_tune(
             train_stage(trainer, folder.parent, checkpoint)
             save_stage(matcher, done, trainer.state.global_step)
             total += trainer.state.global_step
-        if level + 1 < depth:
+        if level != levels[-1]:
             for part, kind in ((documents, options.matcher_negatives), (others, "matcher")):
-                vectors, _ = encode(matcher, part.dataset, trainer.args, progress=f"level {level + 1}: documents")
+                vectors, _ = encode(matcher, part.dataset, trainer.args, progress=f"{title}: documents")
                 found = best_nodes(matcher, vectors, part.candidates, options.matcher_beam)
                 part.candidates = open_nodes(found, part.right[level], kind)
                 if part is documents:
@@ -128,19 +128,22 @@ def fine_tune(
     return total
 
 
-def matched_levels(tree: RankerTree, most: int) -> int:
-    """Number of levels from the top that have at most so many nodes; at least one.
+def matched_levels(tree: RankerTree, least: int, most: int) -> list[int]:
+    """The levels of at least and at most so many nodes, counted from 0; the last level small enough where none is.
+
+    What few nodes teach, those of the next level teach too, and each level costs a pass over the documents.
 
     Example:
         >>> tree = RankerTree([np.array([0, 0, 1])], num_top=2, labels=np.array([0, 1, 2]), num_labels=3)
-        >>> matched_levels(tree, 2), matched_levels(tree, 3)
-        (1, 2)
+        >>> matched_levels(tree, 1, 3), matched_levels(tree, 3, 9), matched_levels(tree, 9, 2)
+        ([0, 1], [1], [0])
     """
-    return max(1, sum(size <= most for size in tree.num_nodes))
+    small = [level for level, size in enumerate(tree.num_nodes) if size <= most] or [0]
+    return [level for level in small if tree.num_nodes[level] >= least] or small[-1:]
 
 
 def level_steps(recipe: Recipe, options: XRTransformer, documents: int, depth: int) -> list[int]:
-    """Steps of each level; all together they are those of `training.epochs` passes over the documents."""
+    """Steps of each level; all together they are `matcher_steps`, or those of `epochs` passes over the documents."""
     shares = options.matcher_shares or [2.0**level for level in range(depth)]
     if len(shares) != depth:
         raise ConfigError(
@@ -148,7 +151,7 @@ def level_steps(recipe: Recipe, options: XRTransformer, documents: int, depth: i
             f"{len(shares)}. Levels of more than {options.matcher_nodes} nodes ('matcher_nodes') are not."
         )
     t = recipe.training
-    total = t.epochs * documents / (t.batch_size * t.gradient_accumulation)
+    total = options.matcher_steps or t.epochs * documents / (t.batch_size * t.gradient_accumulation)
     return [max(1, round(total * share / sum(shares))) for share in shares]
 
 
@@ -229,7 +232,7 @@ def begin_head(
 
 
 def _matcher(
-    recipe: Recipe, options: XRTransformer, model: RankedModel, tree: RankerTree, level: int
+    recipe: Recipe, options: XRTransformer, model: RankedModel, tree: RankerTree, level: int, *, first: bool
 ) -> tuple[LevelMatcher, LabelGraph]:
     """An untrained matcher of a level on the text encoder of `model`, and its nodes as a hierarchy without edges."""
     size = tree.num_nodes[level]
@@ -238,7 +241,7 @@ def _matcher(
     matcher = LevelMatcher(
         text_encoder=model.text_encoder,
         num_nodes=size,
-        parents=tree.parents[level - 1] if level else None,
+        parents=None if first else tree.parents[level - 1],
         objectives=build_objectives(recipe.objectives, graph, model.text_encoder.channels, support),
         weighting=options.weighting,
     )

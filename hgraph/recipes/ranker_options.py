@@ -73,7 +73,9 @@ class XRTransformer(RankerOptions):
 
     Attributes:
         matcher_leaf_size: Most labels of a cluster of the first tree; None follows from the number of labels.
-        matcher_nodes: Levels of more nodes are left to the ranker.
+        matcher_nodes: Levels of more nodes are left to the ranker; those of fewer than `branching` teach little and are
+            passed over.
+        matcher_steps: Steps of all levels together; None follows from `training.epochs`.
         matcher_shares: How the steps are shared out among the levels, one number a level; None gives each level twice
             what the one above it has.
         matcher_negatives: Nodes that a document learns against, as in `negatives`: the siblings of its right nodes, or
@@ -88,6 +90,7 @@ class XRTransformer(RankerOptions):
     name: Literal["xr_transformer"] = "xr_transformer"
     matcher_leaf_size: int | None = None
     matcher_nodes: int = 32_768
+    matcher_steps: int | None = None
     matcher_shares: list[float] | None = None
     matcher_negatives: RankerNegatives = "both"
     matcher_beam: int = 10
@@ -99,5 +102,7 @@ class XRTransformer(RankerOptions):
         at_least(self, 1, "matcher_nodes", "matcher_beam")
         if self.matcher_leaf_size is not None:
             at_least(self, 2, "matcher_leaf_size")
+        if self.matcher_steps is not None:
+            at_least(self, 1, "matcher_steps")
         if self.matcher_shares is not None and not (self.matcher_shares and min(self.matcher_shares) > 0):
             raise ConfigError(f"'matcher_shares' must list numbers above 0, found {self.matcher_shares}.")

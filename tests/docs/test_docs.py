@@ -36,6 +36,7 @@ SECTIONS = {
     "hbgl": m.HBGL,
     "cascade_xml": m.CascadeXML,
     "xr_linear": m.XRLinear,
+    "xr_transformer": m.XRTransformer,
     "lexical": e.Lexical,
     **{member.name: member for member in get_args(o.ObjectiveOptions)},
     "label_guided": v.LabelGuided,

@@ -121,6 +121,8 @@ def test_killed_in_mid_epoch(saving_recipes, uninterrupted, toy_folder, toy_grap
         ("hbgl", 4),
         ("hbgl", 11),
         ("cascade", 4),
+        ("xr_transformer", 4),
+        ("xr_transformer", 11),
         ("wide", 11),
         ("hmcn", 20),
         ("staged", 4),

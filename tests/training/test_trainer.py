@@ -202,13 +202,18 @@ def test_frozen_model_never_runs_the_label_encoder(toy_runs, toy_corpora, monkey
     assert not any("label_encoder" in name for name, _ in load_model(toy_runs("htla")).model.named_modules())
 
 
+MANY_KINDS = [
+    "lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl", "cascade", "xr_linear", "xr_transformer"
+]  # fmt: skip
+
+
 def make_corpus(graph, rows):
     records = [(line, {"text": text, "labels": labels}) for line, (text, labels) in enumerate(rows, 1)]
     documents = build_documents(records, source="here")
     return Corpus(documents, label_matrix(documents["labels"], graph))
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl", "cascade"])
+@pytest.mark.parametrize("kind", MANY_KINDS)
 def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_graph, tmp_path, kind):
     corpus = make_corpus(toy_graph, [("w1 w2", ["x"]), ("w3 w4", []), ("w5 w1", ["x", "A2"]), ("w9 w9", [])] * 3)
     run = train(toy_recipes[kind].override(["epochs=1"]), toy_graph, corpus, corpus, tmp_path / "run")
@@ -217,7 +222,7 @@ def test_documents_without_labels_and_labels_without_documents(toy_recipes, toy_
     assert 0 <= values["validation"]["micro_f1"] <= 1
 
 
-@pytest.mark.parametrize("kind", ["lexical", "dense", "htla", "hgclr", "hyilr", "hjcl", "hbgl", "cascade"])
+@pytest.mark.parametrize("kind", MANY_KINDS)
 @pytest.mark.parametrize("case", ["no labels at all", "one label", "one document"])
 def test_smallest_corpora(toy_recipes, toy_graph, tmp_path, kind, case):
     graph, rows = toy_graph, [("w1 w2", []), ("w3 w1", [])] * 4
