@@ -33,6 +33,7 @@ def command(
     output: Path,
     recipe_name: str | None,
     text_encoder: str | None,
+    hierarchy: str | None,
     epochs: int | None,
     seed: int | None,
     settings: tuple[str, ...],
@@ -64,6 +65,7 @@ def command(
     recipe, messages = chosen_recipe(
         recipe_name,
         text_encoder,
+        hierarchy=hierarchy,
         epochs=epochs,
         seed=seed,
         settings=(*settings, *([f"training.metric={metric}"] if metric else [])),

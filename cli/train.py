@@ -20,6 +20,7 @@ def command(
     output: Path,
     recipe_name: str | None,
     text_encoder: str | None,
+    hierarchy: str | None,
     epochs: int | None,
     seed: int | None,
     settings: tuple[str, ...],
@@ -42,6 +43,7 @@ def command(
       hgraph train --taxonomy wos --train train.csv --val val.csv -o runs/htla --recipe htla
       hgraph train ... --recipe flat --text-encoder sentence-transformers/all-MiniLM-L6-v2 --epochs 5
       hgraph train ... --set batch_size=64 --set training.thresholds=per_label
+      hgraph train ... --recipe xr_linear --hierarchy taxonomy
       hgraph train ... --recipe htla --no-graph
       hgraph train ... --recipe htla --ablate tla --set objectives.bce.weight=2
       torchrun --nproc-per-node 4 -m hgraph.cli.main train ... --recipe htla
@@ -49,6 +51,7 @@ def command(
     recipe, messages = chosen_recipe(
         recipe_name,
         text_encoder,
+        hierarchy=hierarchy,
         epochs=epochs,
         seed=seed,
         settings=settings,

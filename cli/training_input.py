@@ -30,6 +30,11 @@ def training_options(command: F) -> F:
                 "--text-encoder",
                 help="`bag` (n-grams, no download), or a Hugging Face model: a name on the hub or a folder.",
             ),
+            click.option(
+                "--hierarchy", type=click.Choice(["taxonomy", "pifa", "hybrid", "flat"]),
+                help="What xr_linear, xr_transformer and cascade_xml search: the taxonomy, a tree of label clusters, "
+                "the taxonomy with wide fan-outs cut into clusters, or no tree (not cascade_xml).",
+            ),
             click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training documents."),
             click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Of everything drawn at random."),
             click.option(
@@ -52,6 +57,7 @@ def chosen_recipe(
     recipe_name: str | None,
     text_encoder: str | None,
     *,
+    hierarchy: str | None,
     epochs: int | None,
     seed: int | None,
     settings: Sequence[str],
@@ -78,6 +84,13 @@ def chosen_recipe(
         messages = [f"Recipe: {recipe.name}"]
     if text_encoder is not None:
         recipe = recipe.with_text_encoder(text_encoder)
+    if hierarchy is not None:
+        if not hasattr(recipe.model, "hierarchy"):
+            raise ConfigError(
+                f"--hierarchy: the recipe '{recipe.name}' does not search a hierarchy. Use --recipe xr_linear, "
+                "xr_transformer or cascade_xml, or leave it out."
+            )
+        settings = (*settings, f"model.hierarchy={hierarchy}")
     if epochs is not None:
         settings = (*settings, f"training.epochs={epochs}")
     if seed is not None:

@@ -201,6 +201,18 @@ def test_train_drops_unknown_labels_on_request(hgraph_command, toy_folder, tmp_p
     assert hgraph_command(*arguments, "--unknown-labels", "drop")[0] == 0
 
 
+def test_the_hierarchy_that_is_searched(hgraph_command, toy_folder, tmp_path):
+    from hgraph.recipes import Recipe
+
+    arguments = train_arguments(toy_folder, tmp_path / "run")
+    assert hgraph_command(*arguments, "--recipe", "xr_linear", "--hierarchy", "taxonomy")[0] == 0
+    assert Recipe.load(tmp_path / "run" / "recipe.yaml").model.hierarchy == "taxonomy"
+    other = train_arguments(toy_folder, tmp_path / "other")
+    code, _, errors = hgraph_command(*other, "--recipe", "lexical", "--hierarchy", "pifa")
+    assert code == 2 and "'lexical' does not search a hierarchy" in errors
+    assert not (tmp_path / "other").exists()
+
+
 def test_train_settings_reach_the_recipe(hgraph_command, toy_folder, tmp_path):
     from hgraph.recipes import Recipe
 
