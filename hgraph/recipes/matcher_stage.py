@@ -67,12 +67,14 @@ def fine_tune(
     val: AlignmentDataset,
     folder: Path,
     *,
+    bf16: bool = False,
     resume: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> int:
     """Train the text encoder of `model` along `tree`; see :class:`hgraph.models.LevelMatcher`.
 
-    Each finished level is kept in `folder`, a model's folder of checkpoints, and passed over by a resume.
+    With `bf16` it is computed so. Each finished level is kept in `folder`, a model's folder of checkpoints, and passed
+    over by a resume.
 
     Returns:
         The number of steps.
@@ -87,13 +89,14 @@ def fine_tune(
     documents = Documents(train, tree.targets(train.labels))
     others = Documents(val, tree.targets(val.labels))
     counts = tree.lift(train.labels)
+    training = replace(recipe.training, early_stopping=0, precision="bf16" if bf16 else "fp32")
     before: tuple[LevelMatcher, Tensor] | None = None
     total = 0
     for number, (level, share) in enumerate(zip(levels, steps, strict=True), 1):
         name, title = f"level_{number}", f"level {number} of {len(levels)}"
         logger.info("%s: %d nodes, %d steps", title, tree.num_nodes[level], share)
         matcher, graph = _matcher(recipe, options, model, tree, level, first=before is None)
-        stage = Stage(name, recipe.objectives, training=replace(recipe.training, early_stopping=0))
+        stage = Stage(name, recipe.objectives, training=training)
         begin_stage(matcher, stage, graph, torch.ones(graph.num_labels))
         checkpoint = last_checkpoint(folder / name) if resume else None
         trainer = build_trainer(

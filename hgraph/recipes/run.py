@@ -182,12 +182,12 @@ def _train_ranker(
     start = time.perf_counter()
     steps, seed, bf16 = 0, recipe.training.seed, False
     if isinstance(options, XRTransformer):
-        bf16 = uses_bf16(recipe.training)
+        bf16 = uses_bf16(recipe.training, processor=True)
         grams = sparse_features(model, dataset)
         tree = ranker_tree(options, graph, grams, labels, options.matcher_leaf_size, seed=seed)
         steps = fine_tune(
             recipe, options, model.to(state.device), tree, dataset, val_dataset, folder / CHECKPOINTS,
-            resume=resume, callbacks=callbacks,
+            bf16=bf16, resume=resume, callbacks=callbacks,
         )  # fmt: skip
     fit_ranker(model.eval(), options, graph, dataset, seed=seed, bf16=bf16, progress=True)
     evaluation, calibration = calibrate_ranker(model, graph, val_dataset, recipe.training.thresholds)

@@ -20,6 +20,7 @@ from hgraph.recipes.training_options import Balanced, Companions, Levels, Mining
 from hgraph.retrieval import HardNegativeMiner
 from hgraph.sampling import CompanionSampler, LevelSampler, SupportSampler
 from hgraph.text import BagTextEncoder
+from hgraph.text.frozen_text_encoder import fast_precision
 from hgraph.training import EpochSampler, HierarchicalTrainer
 from hgraph.training.mining import MiningCallback
 from hgraph.training.progress import ObjectiveProgress, SaveEvery, TrainingProgress
@@ -144,9 +145,9 @@ def build_trainer(
     return trainer
 
 
-def uses_bf16(training: Training) -> bool:
-    """Whether a training computes in bfloat16 beside float32."""
-    auto = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+def uses_bf16(training: Training, *, processor: bool = False) -> bool:
+    """Whether a training computes in bfloat16 beside float32; `auto` does on a GPU and, if asked, on a `processor`."""
+    auto = fast_precision() == "bfloat16" and (processor or torch.cuda.is_available())
     return training.precision == "bf16" or (training.precision == "auto" and auto)
 
 

@@ -79,7 +79,7 @@ class Training:
         label_documents: Whether the labels' names and descriptions are training documents too.
         prior_bias: Whether biases start at the log-odds of each label's frequency.
         seed: Of everything drawn at random.
-        precision: `auto` is bf16 on a GPU that has it, else fp32.
+        precision: `auto` is bf16 on a GPU that has it, with `xr_transformer` on a processor too, else fp32.
         save_steps: Steps between checkpoints; 0 saves after each epoch.
         sampler: In which order documents come, and which ones share a batch.
     """

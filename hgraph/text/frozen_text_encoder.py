@@ -90,7 +90,7 @@ class FrozenTextEncoder(TextEncoder):
         self.normalize = normalize
         self.center = center
         self.register_buffer("mean", torch.zeros(encoder.channels) if center else None)
-        self.precision: Precision = _resolved() if precision == "auto" else precision
+        self.precision: Precision = fast_precision() if precision == "auto" else precision
         self.batch_size = batch_size
         self.shard_size = shard_size
 
@@ -238,7 +238,7 @@ class FrozenTextEncoder(TextEncoder):
         return vectors
 
 
-def _resolved() -> Precision:
+def fast_precision() -> Precision:
     """The faster precision of this machine: bfloat16 where there are instructions for it."""
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"

@@ -68,6 +68,16 @@ def test_a_stored_zero_is_no_label():
     assert labels.nnz == 2  # the caller's matrix is left alone
 
 
+def test_candidates_come_as_ids_of_their_own():
+    candidates = sp.csr_matrix([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]])
+    dataset = AlignmentDataset(["a", "b", "c"], sp.eye(3, format="csr"), candidates=candidates)
+    collate = Collator(lambda items: {"lengths": torch.tensor([len(item) for item in items])}, 3)
+    batch = collate([dataset[row] for row in range(3)])
+    assert batch["candidates"].tolist() == [[2, 3], [-1, -1], [0, -1]]
+    assert batch["labels"].tolist() == np.eye(3).tolist()
+    assert "candidates" not in collate([AlignmentDataset(["a"], sp.eye(1, format="csr"))[0]])
+
+
 def test_rows_from_the_end_and_beyond():
     dataset = AlignmentDataset(["a", "b"], sp.csr_matrix(np.eye(2)))
     assert dataset[-1]["features"] == "b"
