@@ -150,7 +150,7 @@ training: {learning_rate: 0.003, prior_bias: false, sampler: {name: companions}}
     )
     hmcn = ["text_encoder.heads=2", "scorer.heads=2", contrast, "learning_rate=0.003", "head_learning_rate=0.01"]
     tree = ["model.leaf_size=3", "model.branching=2"]
-    matcher = ["model.matcher_leaf_size=3", "learning_rate=0.003", "head_learning_rate=0.01"]
+    matcher = ["model.matcher_leaf_size=3", "model.matcher_least=2", "learning_rate=0.003", "head_learning_rate=0.01"]
     mined = ["mining={negatives: 2}", "objectives=[{name: bce}, {name: tla, negatives: mined}]", "scorer=shrunk"]
     return {
         "lexical": Recipe.load("lexical").override([*small, "lexical_learning_rate=1.0"]),

@@ -84,7 +84,7 @@ def fine_tune(
     """
     assert train.labels is not None
     assert val.labels is not None
-    levels = matched_levels(tree, options.branching, options.matcher_nodes)
+    levels = matched_levels(tree, options.matcher_least, options.matcher_nodes)
     steps = level_steps(recipe, options, len(train), len(levels))
     documents = Documents(train, tree.targets(train.labels))
     others = Documents(val, tree.targets(val.labels))
@@ -116,7 +116,10 @@ def fine_tune(
             logger.info("%s is finished; going on behind it", title)
             total += load_stage(matcher, done)
         else:
-            if before is not None:
+            if before is None and recipe.training.prior_bias:
+                nodes = documents.right[level].getnnz(axis=0)
+                matcher.init_bias(torch.from_numpy((nodes + 0.5) / (len(train) + 1)).float())
+            elif before is not None:
                 begin_head(options.matcher_head, matcher, *before, documents, tree, level, seed=recipe.training.seed)
             train_stage(trainer, folder.parent, checkpoint)
             save_stage(matcher, done, trainer.state.global_step)

@@ -73,8 +73,8 @@ class XRTransformer(RankerOptions):
 
     Attributes:
         matcher_leaf_size: Most labels of a cluster of the first tree; None follows from the number of labels.
-        matcher_nodes: Levels of more nodes are left to the ranker; those of fewer than `branching` teach little and are
-            passed over.
+        matcher_least: Levels of fewer nodes are passed over; the last level that is small enough is always trained.
+        matcher_nodes: Levels of more nodes are left to the ranker.
         matcher_steps: Steps of all levels together; None follows from `training.epochs`.
         matcher_shares: How the steps are shared out among the levels, one number a level; None gives each level twice
             what the one above it has.
@@ -89,6 +89,7 @@ class XRTransformer(RankerOptions):
 
     name: Literal["xr_transformer"] = "xr_transformer"
     matcher_leaf_size: int | None = None
+    matcher_least: int = 1024
     matcher_nodes: int = 32_768
     matcher_steps: int | None = None
     matcher_shares: list[float] | None = None
@@ -99,7 +100,7 @@ class XRTransformer(RankerOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "matcher_nodes", "matcher_beam")
+        at_least(self, 1, "matcher_least", "matcher_nodes", "matcher_beam")
         if self.matcher_leaf_size is not None:
             at_least(self, 2, "matcher_leaf_size")
         if self.matcher_steps is not None:
