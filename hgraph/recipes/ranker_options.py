@@ -89,7 +89,7 @@ class XRTransformer(RankerOptions):
 
     name: Literal["xr_transformer"] = "xr_transformer"
     matcher_leaf_size: int | None = None
-    matcher_least: int = 1024
+    matcher_least: int = 16
     matcher_nodes: int = 32_768
     matcher_steps: int | None = None
     matcher_shares: list[float] | None = None
