@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from hgraph.data import AlignmentDataset
 from hgraph.data.collate import padded_ids
@@ -57,12 +57,22 @@ class Documents:
         labels = self.right[level] if nodes is None else nodes
         return AlignmentDataset(self.dataset.features, labels, candidates=self.candidates)
 
+    def descend(
+        self, matcher: LevelMatcher, level: int, options: XRTransformer, args: TrainingArguments, title: str
+    ) -> Tensor:
+        """Go one level down: from here on candidates are nodes of `level`. Returns the vectors [N, D] of all."""
+        vectors, _ = encode(matcher, self.dataset, args, progress=f"{title}: documents")
+        found = best_nodes(matcher, vectors, self.candidates, options.matcher_beam)
+        self.candidates = open_nodes(found, self.right[level], options.matcher_negatives)
+        return vectors
+
 
 def fine_tune(
     recipe: Recipe,
     options: XRTransformer,
     model: RankedModel,
     tree: RankerTree,
+    plan: Sequence[tuple[int, int]],
     train: AlignmentDataset,
     val: AlignmentDataset,
     folder: Path,
@@ -71,30 +81,25 @@ def fine_tune(
     resume: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> int:
-    """Train the text encoder of `model` along `tree`; see :class:`hgraph.models.LevelMatcher`.
+    """Train the text encoder of `model` along `tree`, as `plan` says (:func:`level_plan`).
 
     With `bf16` it is computed so. Each finished level is kept in `folder`, a model's folder of checkpoints, and passed
     over by a resume.
 
     Returns:
         The number of steps.
-
-    Raises:
-        ConfigError: There are more or fewer shares than levels.
     """
     assert train.labels is not None
     assert val.labels is not None
-    levels = matched_levels(tree, options.matcher_least, options.matcher_nodes)
-    steps = level_steps(recipe, options, len(train), len(levels))
     documents = Documents(train, tree.targets(train.labels))
     others = Documents(val, tree.targets(val.labels))
     counts = tree.lift(train.labels)
     training = replace(recipe.training, early_stopping=0, precision="bf16" if bf16 else "fp32")
     before: tuple[LevelMatcher, Tensor] | None = None
     total = 0
-    for number, (level, share) in enumerate(zip(levels, steps, strict=True), 1):
-        name, title = f"level_{number}", f"level {number} of {len(levels)}"
-        logger.info("%s: %d nodes, %d steps", title, tree.num_nodes[level], share)
+    for number, (level, steps) in enumerate(plan, 1):
+        name, title = f"level_{number}", f"level {number} of {len(plan)}"
+        logger.info("%s: %d nodes, %d steps", title, tree.num_nodes[level], steps)
         matcher, graph = _matcher(recipe, options, model, tree, level, first=before is None)
         stage = Stage(name, recipe.objectives, training=training)
         begin_stage(matcher, stage, graph, torch.ones(graph.num_labels))
@@ -107,7 +112,7 @@ def fine_tune(
             others.of_level(level),
             folder / name,
             name=title,
-            max_steps=share,
+            max_steps=steps,
             resume_from=checkpoint,
             callbacks=callbacks,
         )
@@ -116,21 +121,18 @@ def fine_tune(
             logger.info("%s is finished; going on behind it", title)
             total += load_stage(matcher, done)
         else:
-            if before is None and recipe.training.prior_bias:
+            if before is not None:
+                begin_head(options.matcher_head, matcher, *before, documents, tree, level, seed=training.seed)
+            elif training.prior_bias:
                 nodes = documents.right[level].getnnz(axis=0)
                 matcher.init_bias(torch.from_numpy((nodes + 0.5) / (len(train) + 1)).float())
-            elif before is not None:
-                begin_head(options.matcher_head, matcher, *before, documents, tree, level, seed=recipe.training.seed)
             train_stage(trainer, folder.parent, checkpoint)
             save_stage(matcher, done, trainer.state.global_step)
             total += trainer.state.global_step
-        if level != levels[-1]:
-            for part, kind in ((documents, options.matcher_negatives), (others, "matcher")):
-                vectors, _ = encode(matcher, part.dataset, trainer.args, progress=f"{title}: documents")
-                found = best_nodes(matcher, vectors, part.candidates, options.matcher_beam)
-                part.candidates = open_nodes(found, part.right[level], kind)
-                if part is documents:
-                    before = (matcher, vectors)
+        if number < len(plan):
+            vectors = documents.descend(matcher, level, options, trainer.args, title)
+            others.descend(matcher, level, replace(options, matcher_negatives="matcher"), trainer.args, title)
+            before = (matcher, vectors)
     return total
 
 
@@ -148,17 +150,25 @@ def matched_levels(tree: RankerTree, least: int, most: int) -> list[int]:
     return [level for level in small if tree.num_nodes[level] >= least] or small[-1:]
 
 
-def level_steps(recipe: Recipe, options: XRTransformer, documents: int, depth: int) -> list[int]:
-    """Steps of each level; all together they are `matcher_steps`, or those of `epochs` passes over the documents."""
-    shares = options.matcher_shares or [2.0**level for level in range(depth)]
-    if len(shares) != depth:
+def level_plan(recipe: Recipe, options: XRTransformer, tree: RankerTree, documents: int) -> list[tuple[int, int]]:
+    """The levels of `tree` that are trained and the steps of each.
+
+    All together these are `matcher_steps`, or those of `epochs` passes over so many documents.
+
+    Raises:
+        ConfigError: There are more or fewer shares than levels.
+    """
+    levels = matched_levels(tree, options.matcher_least, options.matcher_nodes)
+    shares = options.matcher_shares or [2.0**number for number in range(len(levels))]
+    if len(shares) != len(levels):
+        nodes = ", ".join(f"{tree.num_nodes[level]:,}" for level in levels)
         raise ConfigError(
-            f"'matcher_shares' must have one number for each of the {depth} levels that are trained, found "
-            f"{len(shares)}. Levels of more than {options.matcher_nodes} nodes ('matcher_nodes') are not."
+            f"'matcher_shares' must have one number for each of the {len(levels)} levels that are trained (of {nodes} "
+            f"nodes), found {len(shares)}."
         )
     t = recipe.training
     total = options.matcher_steps or t.epochs * documents / (t.batch_size * t.gradient_accumulation)
-    return [max(1, round(total * share / sum(shares))) for share in shares]
+    return [(level, max(1, round(total * share / sum(shares)))) for level, share in zip(levels, shares, strict=True)]
 
 
 def repeated(counts: sp.csr_matrix) -> sp.csr_matrix:

@@ -23,7 +23,7 @@ from hgraph.hub import save_model
 from hgraph.models import AlignmentModel, RankedModel
 from hgraph.recipes.build import build_model, build_text_encoder, count_parameters, recipe_label_texts
 from hgraph.recipes.label_hierarchy import label_hierarchy
-from hgraph.recipes.matcher_stage import fine_tune
+from hgraph.recipes.matcher_stage import fine_tune, level_plan
 from hgraph.recipes.model_options import CascadeXML
 from hgraph.recipes.ranker_options import RankerOptions, XRTransformer
 from hgraph.recipes.ranker_stage import calibrate_ranker, fit_ranker, ranker_tree, show_figures, sparse_features
@@ -178,17 +178,19 @@ def _train_ranker(
     ).eval()
     dataset = AlignmentDataset(encoder.prepare(texts), labels)
     val_dataset = AlignmentDataset(encoder.prepare(corpus_texts(recipe, val_corpus)), val_corpus.labels)
-    open_folder(folder, recipe, graph, train_corpus, val_corpus)
-    start = time.perf_counter()
-    steps, seed, bf16 = 0, recipe.training.seed, False
+    start, steps, seed, bf16 = time.perf_counter(), 0, recipe.training.seed, False
     if isinstance(options, XRTransformer):
         bf16 = uses_bf16(recipe.training, processor=True)
         grams = sparse_features(model, dataset)
         tree = ranker_tree(options, graph, grams, labels, options.matcher_leaf_size, seed=seed)
+        plan = level_plan(recipe, options, tree, len(dataset))
+        open_folder(folder, recipe, graph, train_corpus, val_corpus)
         steps = fine_tune(
-            recipe, options, model.to(state.device), tree, dataset, val_dataset, folder / CHECKPOINTS,
+            recipe, options, model.to(state.device), tree, plan, dataset, val_dataset, folder / CHECKPOINTS,
             bf16=bf16, resume=resume, callbacks=callbacks,
         )  # fmt: skip
+    else:
+        open_folder(folder, recipe, graph, train_corpus, val_corpus)
     fit_ranker(model.eval(), options, graph, dataset, seed=seed, bf16=bf16, progress=True)
     evaluation, calibration = calibrate_ranker(model, graph, val_dataset, recipe.training.thresholds)
     seconds = time.perf_counter() - start

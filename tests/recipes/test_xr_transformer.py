@@ -12,7 +12,7 @@ from hgraph.models import LevelMatcher
 from hgraph.predictor import Predictor
 from hgraph.ranking import RankerTree
 from hgraph.recipes import Recipe, train
-from hgraph.recipes.matcher_stage import best_nodes, level_steps, matched_levels, open_nodes, repeated
+from hgraph.recipes.matcher_stage import best_nodes, level_plan, matched_levels, open_nodes, repeated
 from hgraph.text import BagTextEncoder
 
 TREE = RankerTree(
@@ -132,15 +132,20 @@ def test_a_node_stands_once_for_each_label_below_it():
     assert padded_ids(np.split(ids.indices, ids.indptr[1:-1])).tolist() == [[0, 0, 0], [-1, -1, -1], [1, 1, -1]]
 
 
-def test_steps_are_shared_out():
-    recipe = Recipe.load("xr_transformer").override(["epochs=3", "batch_size=32"])
-    assert level_steps(recipe, recipe.model, 3200, 2) == [100, 200]
-    few = recipe.override(["model.matcher_steps=70"])
-    assert level_steps(few, few.model, 3200, 3) == [10, 20, 40]
+def test_steps_are_shared_out(toy_graph, toy_corpora, bert_folder, tmp_path):
+    recipe = Recipe.load("xr_transformer").override(["epochs=3", "batch_size=32", "model.matcher_least=3"])
+    assert level_plan(recipe, recipe.model, TREE, 3200) == [(1, 100), (2, 200)]
+    few = recipe.override(["model.matcher_steps=70", "model.matcher_least=2"])
+    assert level_plan(few, few.model, TREE, 3200) == [(0, 10), (1, 20), (2, 40)]
+    shared = few.override(["model.matcher_shares=[1, 2, 4]", "epochs=7", "model.matcher_steps=null"])
+    assert level_plan(shared, shared.model, TREE, 3200) == [(0, 100), (1, 200), (2, 400)]
     shared = recipe.override(["model.matcher_shares=[1, 1, 1]"])
-    assert level_steps(shared, shared.model, 3200, 3) == [100, 100, 100]
-    with pytest.raises(ConfigError, match="one number for each of the 2 levels"):
-        level_steps(shared, shared.model, 3200, 2)
+    with pytest.raises(ConfigError, match=r"each of the 2 levels that are trained \(of 3, 5 nodes\), found 3"):
+        level_plan(shared, shared.model, TREE, 3200)
+    wrong = recipe_for(bert_folder, "model.matcher_shares=[1]")
+    with pytest.raises(ConfigError, match="'matcher_shares'"):
+        train(wrong, toy_graph, toy_corpora["train"], toy_corpora["val"], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     assert [matched_levels(TREE, 1, most) for most in (1, 2, 3, 4, 5)] == [[0], [0], [0, 1], [0, 1], [0, 1, 2]]
     assert [matched_levels(TREE, least, 5) for least in (2, 3, 4, 6)] == [[0, 1, 2], [1, 2], [2], [2]]
 
