@@ -24,7 +24,7 @@ from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.hub import save_model
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe
-from hgraph.recipes.build import build_model
+from hgraph.recipes.builders import build_model
 from hgraph.text import TransformerTextEncoder
 
 WORDS = [f"word{i}" for i in range(2000)]

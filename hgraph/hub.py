@@ -30,7 +30,7 @@ from hgraph.decoding import PlattScaling, Thresholds
 from hgraph.errors import ConfigError, HGraphError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel, CascadeModel, FrozenCascade, FrozenHBGL, FrozenModel, RankedModel
-from hgraph.recipes.build import build_link
+from hgraph.recipes.builders import build_link
 from hgraph.recipes.ranker_options import RankerOptions
 from hgraph.recipes.recipe import Recipe
 from hgraph.retrieval import NeighbourScorer

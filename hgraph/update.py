@@ -33,7 +33,7 @@ from hgraph.graph import LabelGraph
 from hgraph.hub import PRUNE_BELOW, SavedModel, load_model, load_training_state, load_tree, save_model
 from hgraph.models import AlignmentModel, ConditionalLink, FrozenCascade, RankedModel
 from hgraph.nn import LabelStructure, PairEncoding
-from hgraph.recipes.build import build_model
+from hgraph.recipes.builders import build_model
 from hgraph.retrieval import NeighbourScorer
 from hgraph.scoring import LexicalScorer, label_buffers, label_parameters, log_odds
 

@@ -28,7 +28,7 @@ from predict_speed import WORDS, random_encoder
 from transformers.utils.logging import disable_progress_bar
 
 from hgraph import LabelGraph, Recipe
-from hgraph.recipes.build import build_model, build_text_encoder
+from hgraph.recipes.builders import build_model, build_text_encoder
 
 SYSTEMS = {
     "flat": "flat",

@@ -38,7 +38,7 @@ from hgraph.data.collate import multi_hot
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
 from hgraph.recipes import Recipe
-from hgraph.recipes.build import build_model
+from hgraph.recipes.builders import build_model
 from hgraph.text import TransformerTextEncoder
 from hgraph.training.evaluation import documents_at_once, predict_scores
 from hgraph.training.optimizer import build_optimizer

@@ -21,7 +21,7 @@ from hgraph.ranking import RankerTree
 from hgraph.ranking.beam import num_threads
 from hgraph.ranking.level_training import SolverOptions, train_level
 from hgraph.ranking.ranker_features import RankerFeatures
-from hgraph.recipes.build import build_objectives
+from hgraph.recipes.builders import build_objectives
 from hgraph.recipes.ranker_options import MatcherHead, RankerNegatives, XRTransformer
 from hgraph.recipes.recipe import Recipe
 from hgraph.recipes.stage_files import load_stage, save_stage, train_stage

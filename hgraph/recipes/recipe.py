@@ -11,44 +11,16 @@ import yaml
 
 from hgraph.errors import ConfigError
 from hgraph.recipes.label_encoder_options import LabelEncoderOptions
-from hgraph.recipes.model_options import CascadeXML, ModelOptions
-from hgraph.recipes.objective_options import (
-    BCE,
-    LABEL_VECTOR_OBJECTIVES,
-    TLA,
-    ZLPR,
-    Asymmetric,
-    BranchBCE,
-    Conditional,
-    HiLeCon,
-    InstanceContrast,
-    ObjectiveOptions,
-    RecursiveRegularisation,
-    SquaredHinge,
-)
+from hgraph.recipes.model_options import ModelOptions
+from hgraph.recipes.objective_options import BCE, BranchBCE, Conditional, ObjectiveOptions
 from hgraph.recipes.overrides import assign
 from hgraph.recipes.ranker_options import RankerOptions, XRTransformer
+from hgraph.recipes.recipe_checks import check_recipe
 from hgraph.recipes.schema import from_mapping, suggestion
-from hgraph.recipes.scorer_options import (
-    HMCN,
-    LABEL_VECTOR_SCORERS,
-    TOKEN_SCORERS,
-    LabelAttention,
-    Linear,
-    ScorerOptions,
-)
+from hgraph.recipes.scorer_options import Linear, ScorerOptions
 from hgraph.recipes.text_encoder_options import Bag, Fields, Frozen, Lexical, TextEncoderOptions, Transformer
-from hgraph.recipes.training_options import (
-    Mining,
-    Neighbours,
-    ScorePart,
-    Shortlist,
-    Stage,
-    TrainedPart,
-    Training,
-    check_stage,
-)
-from hgraph.recipes.view_options import LabelGuided, ViewOptions
+from hgraph.recipes.training_options import Mining, Neighbours, ScorePart, Shortlist, Stage, TrainedPart, Training
+from hgraph.recipes.view_options import ViewOptions
 
 
 @dataclass(frozen=True)
@@ -101,161 +73,7 @@ class Recipe:
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
-        check_stage(self.objectives, self.parts, "the recipe")
-        if self.model is not None:
-            self._check_model(self.model)
-        elif self.scorer is None and self.lexical is None:
-            raise ConfigError("a model needs a 'scorer', 'lexical' or both, found neither.")
-        if self.scorer is not None and isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
-            raise ConfigError("a 'scorer' needs dense text vectors: set 'text_encoder.channels' above 0, found 0.")
-        if isinstance(self.scorer, LABEL_VECTOR_SCORERS) and self.label_encoder is None:
-            raise ConfigError(f"the scorer '{self.scorer.name}' needs a 'label_encoder', found none.")
-        if isinstance(self.scorer, TOKEN_SCORERS) and not self.has_tokens:
-            raise ConfigError(
-                f"the scorer '{self.scorer.name}' reads token states: it needs the text encoder 'transformer', or "
-                f"'fields' over one, found '{self.text_encoder.name}'."
-            )
-        self._check_label_vectors()
-        self._check_neighbours()
-        if self.fuse and self.conditional is not None:
-            raise ConfigError("'fuse' weighs log-odds, and the scores of the objective 'conditional' are none.")
-        names = [stage.name for stage in self.stages]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"'stages' must have different names, found '{name}' twice.")
-        for stage in self.all_stages():
-            self._check_objectives(stage)
-
-    def _check_model(self, model: ModelOptions) -> None:
-        """Refuse what `model` has no place for."""
-        if isinstance(model, RankerOptions):
-            self._check_ranker(model)
-            return
-        if not isinstance(self.text_encoder, Transformer) or self.text_encoder.windows > 1:
-            found = self.text_encoder.name
-            raise ConfigError(
-                f"the model '{model.name}' works inside the transformer: it needs the text encoder 'transformer' with "
-                f"'windows' 1, found '{found}'{'' if found != 'transformer' else ' with more windows'}."
-            )
-        for name in ("label_encoder", "scorer", "lexical", "neighbours", "mining", "shortlist"):
-            if getattr(self, name) is not None:
-                raise ConfigError(f"the model '{model.name}' has no place for '{name}'. Set it to null.")
-        if self.stages:
-            raise ConfigError(f"the model '{model.name}' has no 'stages' before its own, found {len(self.stages)}.")
-        if isinstance(model, CascadeXML):
-            self._check_cascade(model)
-            return
-        pairs = (BCE, ZLPR, Asymmetric)
-        if self.faithful or model.faithful:
-            for objective in self.objectives:
-                if not isinstance(objective, pairs):
-                    raise ConfigError(
-                        f"the model '{model.name}' in its published form trains steps that end: the objectives must be "
-                        f"of {', '.join(kind.name for kind in pairs)}, found '{objective.name}'."
-                    )
-
-    def _check_ranker(self, model: RankerOptions) -> None:
-        """Refuse what a ranker, which reads features and trains classifiers by itself, has no place for."""
-        for name in ("label_encoder", "scorer", "neighbours", "mining", "shortlist", "view"):
-            if getattr(self, name) is not None:
-                raise ConfigError(f"the model '{model.name}' has no place for '{name}'. Set it to null.")
-        if self.stages or self.fuse:
-            found = "stages" if self.stages else "fuse"
-            raise ConfigError(f"the model '{model.name}' has no place for '{found}', as it is fitted at once.")
-        if isinstance(self.text_encoder, Fields):
-            raise ConfigError(
-                f"the model '{model.name}' reads one string a text: it needs another text encoder, found 'fields'."
-            )
-        if isinstance(model, XRTransformer):
-            self._check_matcher(model)
-            return
-        if isinstance(self.text_encoder, Bag) and self.text_encoder.channels:
-            raise ConfigError(
-                f"the model '{model.name}' takes the n-grams of 'bag' themselves: 'text_encoder.channels' must be 0, "
-                f"found {self.text_encoder.channels}."
-            )
-
-    def _check_matcher(self, model: XRTransformer) -> None:
-        """Refuse what cannot be fine-tuned, or judged on the candidates of each document."""
-        if not isinstance(self.text_encoder, Transformer):
-            raise ConfigError(
-                f"the model '{model.name}' fine-tunes the text encoder 'transformer', found "
-                f"'{self.text_encoder.name}'. The model 'xr_linear' takes any other."
-            )
-        if self.lexical is None:
-            raise ConfigError(f"the model '{model.name}' makes its first tree of n-grams: set 'lexical', found null.")
-        for objective in self.objectives:
-            if not isinstance(objective, BCE | SquaredHinge):
-                raise ConfigError(
-                    f"the model '{model.name}' trains the objectives 'squared_hinge' and 'bce' alone, found "
-                    f"'{objective.name}'."
-                )
-
-    def _check_cascade(self, model: CascadeXML) -> None:
-        """Refuse what reads scores of all labels: a cascade scores a shortlist."""
-        names = [objective.name for objective in self.objectives]
-        if names != ["bce"]:
-            raise ConfigError(f"the model '{model.name}' trains the objective 'bce' alone, found {', '.join(names)}.")
-        if self.view is not None or self.fuse:
-            found = "fuse" if self.fuse else "view"
-            raise ConfigError(f"the model '{model.name}' has no place for '{found}', as it has one score alone.")
-
-    def _check_label_vectors(self) -> None:
-        """Refuse queries and views of labels without label vectors, or of texts without words."""
-        scorer, view = self.scorer, self.view
-        if isinstance(scorer, LabelAttention) and scorer.query != "learned" and self.label_encoder is None:
-            raise ConfigError(
-                f"the scorer 'label_attention' with query '{scorer.query}' needs a 'label_encoder', found none."
-            )
-        if not isinstance(view, LabelGuided):
-            return
-        if self.label_encoder is None:
-            raise ConfigError("the view 'label_guided' needs a 'label_encoder', found none.")
-        if not isinstance(self.text_encoder, Transformer):
-            raise ConfigError(
-                "the view 'label_guided' leaves out words of a text: it needs the text encoder 'transformer', found "
-                f"'{self.text_encoder.name}'."
-            )
-
-    def _check_neighbours(self) -> None:
-        if self.neighbours is None:
-            return
-        if not self.fuse:
-            raise ConfigError(
-                "'neighbours' are no part of training: set 'fuse' to true, so that their weight is fitted."
-            )
-        if isinstance(self.text_encoder, Bag) and not self.text_encoder.channels:
-            raise ConfigError("'neighbours' need dense text vectors: set 'text_encoder.channels' above 0, found 0.")
-
-    def _check_objectives(self, stage: Stage) -> None:
-        """Refuse objectives and parts that the model of this recipe cannot serve."""
-        for objective in stage.objectives:
-            if isinstance(objective, LABEL_VECTOR_OBJECTIVES) and self.label_encoder is None:
-                raise ConfigError(f"the objective '{objective.name}' needs a 'label_encoder', found none.")
-            slots = isinstance(objective, HiLeCon) or (isinstance(objective, InstanceContrast) and objective.faithful)
-            if slots and not isinstance(self.scorer, TOKEN_SCORERS):
-                how = "" if isinstance(objective, HiLeCon) else " in its published form"
-                raise ConfigError(
-                    f"the objective '{objective.name}'{how} needs the scorer 'hjcl' or 'label_attention'."
-                )
-            if isinstance(objective, BranchBCE) and self.view is None and not isinstance(self.scorer, HMCN):
-                raise ConfigError("the objective 'branch_bce' needs a 'view' or the scorer 'hmcn', found neither.")
-            if isinstance(objective, RecursiveRegularisation) and self.scorer is None:
-                raise ConfigError(
-                    "the objective 'recursive_regularisation' compares weights of a 'scorer', found none."
-                )
-            if isinstance(objective, TLA) and objective.negatives == "mined" and self.mining is None:
-                raise ConfigError("the objective 'tla' with negatives 'mined' needs 'mining', found none.")
-        has = {"lexical": self.lexical, "dense": self.scorer, "sum": True}
-        if not has[stage.scores]:
-            raise ConfigError(f"'scores' is '{stage.scores}', but the model has no such scorer.")
-        scorer = self.scorer or self.model
-        present = {"lexical": self.lexical, "scorer": scorer, "label_encoder": self.label_encoder}
-        for part in stage.parts or []:
-            if not present.get(part, True):
-                raise ConfigError(f"'parts' names '{part}', which the model does not have.")
-            if part == "text_encoder" and isinstance(self.text_encoder, Frozen) and not self.text_encoder.channels:
-                raise ConfigError("'parts' names 'text_encoder', but a frozen one without 'channels' is not trained.")
+        check_recipe(self)
 
     @property
     def conditional(self) -> Conditional | None:

@@ -17,11 +17,12 @@ from transformers import TrainerCallback, set_seed
 
 from hgraph.data import AlignmentDataset, Corpus, text_fields
 from hgraph.data.label_documents import label_rows
+from hgraph.decoding import PlattScaling
 from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.hub import save_model
 from hgraph.models import AlignmentModel, RankedModel
-from hgraph.recipes.build import build_model, build_text_encoder, count_parameters, recipe_label_texts
+from hgraph.recipes.builders import build_model, build_text_encoder, count_parameters, recipe_label_texts
 from hgraph.recipes.label_hierarchy import label_hierarchy
 from hgraph.recipes.matcher_stage import fine_tune, level_plan
 from hgraph.recipes.model_options import CascadeXML
@@ -139,17 +140,7 @@ def train(
     evaluation, calibration = trainer.calibrate(val_dataset)
     run = TrainingRun(folder, evaluation, seconds, steps, count_parameters(model))
     if state.is_main_process:
-        save_model(
-            folder,
-            model,
-            graph=graph,
-            thresholds=evaluation.thresholds,
-            calibration=calibration,
-            recipe=recipe,
-            metrics=_metrics(run, train_corpus),
-            text_fields=text_fields(train_corpus.documents),
-        )
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        _save(run, model, graph, calibration, recipe, train_corpus)
     state.wait_for_everyone()
     return run
 
@@ -196,18 +187,30 @@ def _train_ranker(
     seconds = time.perf_counter() - start
     show_figures(evaluation, seconds)
     run = TrainingRun(folder, evaluation, seconds, steps, model.num_weights)
+    _save(run, model, graph, calibration, recipe, train_corpus)
+    return run
+
+
+def _save(
+    run: TrainingRun,
+    model: AlignmentModel | RankedModel,
+    graph: LabelGraph,
+    calibration: PlattScaling,
+    recipe: Recipe,
+    corpus: Corpus,
+) -> None:
+    """Write the model folder; the checkpoints go."""
     save_model(
-        folder,
+        run.folder,
         model,
         graph=graph,
-        thresholds=evaluation.thresholds,
+        thresholds=run.evaluation.thresholds,
         calibration=calibration,
         recipe=recipe,
-        metrics=_metrics(run, train_corpus),
-        text_fields=text_fields(train_corpus.documents),
+        metrics=_metrics(run, corpus),
+        text_fields=text_fields(corpus.documents),
     )
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    return run
+    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _metrics(run: TrainingRun, corpus: Corpus) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hgraph.errors import ConfigError
 from hgraph.graph import LabelGraph
 from hgraph.models import AlignmentModel
 from hgraph.models.frozen_model import PARTS, Part
-from hgraph.recipes.build import build_objectives
+from hgraph.recipes.builders import build_objectives
 from hgraph.recipes.objective_options import TLA
 from hgraph.recipes.training_options import Balanced, Companions, Levels, Mining, Stage, Training
 from hgraph.retrieval import HardNegativeMiner

@@ -10,7 +10,7 @@ from hgraph.models import RankedModel
 from hgraph.models.ranked_model import padded
 from hgraph.ranking import LinearRanker, RankerTree
 from hgraph.recipes import Recipe
-from hgraph.recipes.build import build_text_encoder
+from hgraph.recipes.builders import build_text_encoder
 
 TEXTS = ["w0 w1 w0", "w2 w3", "w4 w0", "w2 w2 w5", "w6"]
 LABELS = sp.csr_matrix(np.array([[1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32))

@@ -9,7 +9,7 @@ from hgraph.data.label_documents import exchanged
 from hgraph.errors import ConfigError
 from hgraph.recipes import Recipe, recipe_names, train
 from hgraph.recipes.ablations import ablate, ablations_of
-from hgraph.recipes.build import build_model, build_text_encoder
+from hgraph.recipes.builders import build_model, build_text_encoder
 from hgraph.recipes.label_encoder_options import GAT, Features, GPTrans, Learned, Names, TreeSweep
 from hgraph.recipes.run import prepare
 from hgraph.recipes.text_encoder_options import Bag

@@ -15,7 +15,7 @@ from hgraph.nn import GPTransLabelEncoder, GraphormerLabelEncoder, LearnedLabelE
 from hgraph.nn.label_encoders.published import HGCLRBlock, HTLABlock
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe, train
-from hgraph.recipes.build import build_model, build_text_encoder
+from hgraph.recipes.builders import build_model, build_text_encoder
 from hgraph.recipes.recipe import Recipe as RecipeClass
 from hgraph.recipes.run import label_support, prepare
 from hgraph.recipes.stages import begin_stage, build_trainer

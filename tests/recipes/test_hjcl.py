@@ -13,7 +13,7 @@ from hgraph.losses import AllSlotsContrastLoss, HiLeConLoss, InstanceContrastLos
 from hgraph.nn import GATLabelEncoder
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe, train
-from hgraph.recipes.build import build_model
+from hgraph.recipes.builders import build_model
 from hgraph.recipes.run import prepare
 from hgraph.recipes.stages import build_sampler
 from hgraph.sampling import CompanionSampler

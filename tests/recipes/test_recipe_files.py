@@ -7,7 +7,7 @@ import torch
 
 from hgraph.errors import ConfigError
 from hgraph.recipes import Recipe, default_recipe, recipe_names, recipe_source
-from hgraph.recipes.build import build_model, build_text_encoder, count_parameters
+from hgraph.recipes.builders import build_model, build_text_encoder, count_parameters
 from hgraph.recipes.label_encoder_options import (
     GAT,
     Features,

@@ -14,7 +14,7 @@ from hgraph.hub import load_model
 from hgraph.nn import CachedLabelEncoder
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe, train
-from hgraph.recipes.build import build_model
+from hgraph.recipes.builders import build_model
 from hgraph.recipes.run import prepare
 from hgraph.training.mining import MiningCallback
 from hgraph.update import load_with_taxonomy
@@ -181,9 +181,9 @@ def test_what_needs_all_labels_is_refused_before_training(recipes, settings, mes
 
 
 def test_a_large_hierarchy_is_told_of_it(recipes, toy_recipes, toy_graph, toy_corpora, monkeypatch, caplog):
-    caplog.set_level("INFO", "hgraph.recipes.build")
+    caplog.set_level("INFO", "hgraph.recipes.builders.models")
     for least, recipe, said in ((10, toy_recipes["htla"], 0), (9, recipes["htla"], 0), (9, toy_recipes["htla"], 1)):
-        monkeypatch.setattr("hgraph.recipes.build.MANY_LABELS", least)
+        monkeypatch.setattr("hgraph.recipes.builders.models.MANY_LABELS", least)
         caplog.clear()
         prepare(recipe, toy_graph, toy_corpora["train"])
         assert caplog.text.count("shortlist") == 2 * said
