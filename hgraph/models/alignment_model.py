@@ -73,6 +73,8 @@ class AlignmentModel(nn.Module):
     """
 
     fusion: Tensor
+    served_by: ClassVar[type[FrozenModel]] = FrozenModel
+    """What :meth:`freeze` makes."""
     label_form: ClassVar[LabelForm] = "multi_hot"
     """How a training batch gives labels; see :class:`hgraph.data.Collator`."""
 
@@ -304,7 +306,7 @@ class AlignmentModel(nn.Module):
         """
         self.eval()
         scorer = None if self.scorer is None else self.scorer.freeze(self.label_vectors())
-        frozen = FrozenModel(
+        frozen = self.served_by(
             text_encoder=self.text_encoder,
             num_labels=self.num_labels,
             scorer=scorer,

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from hgraph.data.collate import LabelForm
@@ -60,6 +59,7 @@ class CascadeModel(AlignmentModel):
         ConfigError: The text encoder is no transformer, or there are more or fewer entries than levels.
     """
 
+    served_by: ClassVar[type[FrozenModel]] = FrozenCascade
     label_form: ClassVar[LabelForm] = "ids"
     scorer: CascadeScorer
     text_encoder: TransformerTextEncoder
@@ -121,10 +121,8 @@ class CascadeModel(AlignmentModel):
         loss, values = cascade_loss(self.objectives, levels, self.level_weights, len(labels), faithful=self.faithful)
         return {"loss": loss, "objectives": values}
 
-    @torch.no_grad()
     def freeze(self) -> FrozenModel:
         """The model for prediction, as :meth:`AlignmentModel.freeze` gives it."""
-        self.eval()
         if self.scorer.cut:
             logger.warning(
                 "%d right nodes were cut at 'topk' %s in training. Raise it, or leave 'faithful' out.",
@@ -132,12 +130,4 @@ class CascadeModel(AlignmentModel):
                 self.scorer.topk,
             )
             self.scorer.cut = 0
-        frozen = FrozenCascade(
-            text_encoder=self.text_encoder,
-            num_labels=self.num_labels,
-            scorer=self.scorer.freeze(),
-            lexical_scorer=None,
-            link=self.link,
-        )
-        frozen.fusion = self.fusion
-        return cast(FrozenModel, frozen.eval())
+        return super().freeze()

@@ -1,7 +1,7 @@
 """HBGL: labels are decoded level by level by the transformer that reads the text."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,7 @@ class HBGLModel(AlignmentModel):
         ConfigError: The transformer cannot run steps, or has no room for them.
     """
 
+    served_by: ClassVar[type[FrozenModel]] = FrozenHBGL
     scorer: LevelScorer
     text_encoder: TransformerTextEncoder
 
@@ -174,20 +175,6 @@ class HBGLModel(AlignmentModel):
             view = self._view(text, states, None, labels)
             further["views"] = None if view is None else view.pooled.unsqueeze(1)
         return further
-
-    @torch.no_grad()
-    def freeze(self) -> FrozenModel:
-        """The model for prediction, as :meth:`AlignmentModel.freeze` gives it."""
-        self.eval()
-        frozen = FrozenHBGL(
-            text_encoder=self.text_encoder,
-            num_labels=self.num_labels,
-            scorer=self.scorer.freeze(),
-            lexical_scorer=None,
-            link=self.link,
-        )
-        frozen.fusion = self.fusion
-        return cast(FrozenModel, frozen.eval())
 
 
 def _make_room(encoder: TransformerTextEncoder, steps: int) -> None:
