@@ -3,7 +3,8 @@
     python benchmarks/systems/quality.py --encoder FOLDER --data edam=FOLDER arxiv60k=FOLDER
 
 Every system trains on the same 2,000 documents (`--documents`; chosen by their texts alone), cut at 64 tokens (HMCN: of
-each field), for the same number of epochs with the same rates, and is chosen and given its threshold on the same 500 validation documents.
+each field), for the same number of epochs with the same rates,
+and is chosen and given its threshold on the same 500 validation documents.
 What a recipe says about the system itself (losses and their weights, label encoder, scorer, sampler) is kept; budget
 and optimiser are the same for all, so the rows compare systems and not the care they were tuned with. Biases start at
 the labels' log-odds where scores are log-odds (not under ZLPR or a conditional head). BCE is the sum over labels, or
