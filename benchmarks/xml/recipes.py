@@ -1,13 +1,14 @@
 """Recipes side by side on whole corpora: which hierarchy helps a ranker, and which recipe is best in ten minutes.
 
     python benchmarks/xml/recipes.py transfer --data onet=FOLDER edam=FOLDER arxiv60k=FOLDER wordnet=FOLDER
-    python benchmarks/xml/recipes.py budget --encoder FOLDER --data onet=FOLDER edam=FOLDER ...
+    python benchmarks/xml/recipes.py budget --encoder FOLDER --data onet=FOLDER edam=FOLDER ... --scores SCORES
 
 `transfer` asks whether a real hierarchy helps where extreme classifiers make their own: XR-Linear without tree, on the
 taxonomy, on a PIFA tree of the same documents, and on the taxonomy with wide fan-outs split. Nothing else differs.
-`budget` compares recipes on all cores of a CPU. A folder has `taxonomy.json` and `{train,val,test}.jsonl.gz`.
+`budget` compares recipes on all cores of a CPU; with --scores the scores of validation and test documents are kept
+there, and `fusion.py` measures what several models reach together.
 
-Thresholds and probabilities are fitted to validation documents; figures are of test documents, predictions closed
+A folder has `taxonomy.json` and `{train,val,test}.jsonl.gz`. Thresholds and probabilities are fitted to validation documents; figures are of test documents, predictions closed
 upward, violations those before. Each run has a process of its own. Runs that --output has are skipped.
 """
 
@@ -51,7 +52,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """One training; figures of the test documents."""
     from hgraph import LabelGraph, Predictor, Recipe
     from hgraph.data import read_corpus
+    from hgraph.decoding import ScoreFile, write_scores
     from hgraph.recipes import train
+    from hgraph.training.evaluation import Evaluation
 
     folder = Path(job["data"])
     graph = LabelGraph.load(folder / "taxonomy.json")
@@ -67,9 +70,17 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         seconds = time.perf_counter() - start
         predictor = Predictor(scratch)
         start = time.perf_counter()
-        report = predictor.evaluate(parts["test"].texts, parts["test"].labels).report
+        scores = predictor.scores(parts["test"].texts)
         speed = len(parts["test"]) / (time.perf_counter() - start)
+        report = Evaluation.of(scores, parts["test"].labels, graph, predictor.thresholds).report
         size = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())
+        if job["scores"]:
+            kept = {"val": predictor.scores(parts["val"].texts), "test": scores}
+            for part, matrix in kept.items():
+                path = scores_path(Path(job["scores"]), job["corpus"], job["row"], job["seed"], part)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                ids = parts[part].documents["id"]
+                write_scores(path, ScoreFile(matrix, ids, graph.label_id, predictor.thresholds), overwrite=True)
     return {
         **{field: job[field] for field in ("group", "corpus", "row", "seed")},
         **{field: round(report[field], 4) for field in KEYS},
@@ -78,6 +89,11 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "model_mb": round(size / 1e6, 1),
         "peak_gb": round(process_bytes("VmHWM") / 1e9, 2),
     }
+
+
+def scores_path(folder: Path, corpus: str, row: str, seed: int, part: str) -> Path:
+    """Where the scores of a run are kept."""
+    return folder / corpus / f"{row.replace(', ', '-').replace(' ', '-')}-{seed}-{part}.npz"
 
 
 def key(job: dict[str, Any]) -> tuple:
@@ -110,6 +126,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", metavar="NAME=FOLDER", default=[])
     parser.add_argument("--rows", nargs="+", help="some rows of the group")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/xml_recipes.json"))
+    parser.add_argument("--scores", type=Path, help="folder for the scores of every run")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -119,7 +136,7 @@ def main() -> None:
     jobs = [
         {
             "group": arguments.group, "corpus": name, "data": folder, "row": row, "seed": seed,
-            "encoder": arguments.encoder,
+            "encoder": arguments.encoder, "scores": str(arguments.scores or ""),
         }
         for seed in range(arguments.seeds)
         for name, folder in (item.split("=", 1) for item in arguments.data)
