@@ -8,8 +8,9 @@ taxonomy, on a PIFA tree of the same documents, and on the taxonomy with wide fa
 `budget` compares recipes on all cores of a CPU; with --scores the scores of validation and test documents are kept
 there, and `fusion.py` measures what several models reach together.
 
-A folder has `taxonomy.json` and `{train,val,test}.jsonl.gz`. Thresholds and probabilities are fitted to validation documents; figures are of test documents, predictions closed
-upward, violations those before. Each run has a process of its own. Runs that --output has are skipped.
+A folder has `taxonomy.json` and `{train,val,test}.jsonl.gz`. Thresholds and probabilities are fitted to validation
+documents; figures are of test documents, predictions closed upward, violations those before. Each run has a process of
+its own. Runs that --output has are skipped.
 """
 
 import argparse
