@@ -142,6 +142,34 @@ class RankerTree:
             levels.append(_ones(levels[-1] @ _membership(above, size)))
         return levels[::-1]
 
+    def beam(self, label_matrix: Any, *, least: int = 10, room: float = 2.0, share: float = 0.95) -> list[int]:
+        """How many nodes a search should keep on each level above the last, for documents like these.
+
+        A document can only be given labels below the nodes that are kept. So each level keeps `room` times as many as
+        the right nodes that all but the richest documents have there, and not below `least`. In a hierarchy whose
+        inner labels have copies down to the last level, each label of a document may need a node of its own.
+
+        Args:
+            label_matrix: sparse or dense `[N, L]`, non-zero where a document has a label.
+            least: fewest nodes of a level.
+            room: how many nodes to keep for each right one.
+            share: share of the documents for which there is this room.
+
+        Returns:
+            A number for each level but the last, at most the nodes of the level.
+
+        Example:
+            >>> tree = RankerTree([np.array([0, 0, 1])], num_top=2, labels=np.array([0, 1, 2]), num_labels=3)
+            >>> tree.beam(np.array([[0, 1, 0], [1, 1, 0]]), least=1, room=1.0)
+            [1]
+        """
+        widths = []
+        for level in self.targets(label_matrix)[:-1]:
+            counts = np.diff(level.indptr)
+            needed = int(np.ceil(room * np.quantile(counts, share, method="higher"))) if len(counts) else 0
+            widths.append(min(max(least, needed), level.shape[1]))
+        return widths
+
     def lift(self, values: sp.csr_matrix) -> list[sp.csr_matrix]:
         """Values of label cells added up over the nodes of each level, the first one's first, CSR `[N, n_d]`."""
         levels = [values.tocsr()[:, self.labels]]

@@ -26,7 +26,9 @@ class RankerOptions:
         negative_cost: Cost of a negative one.
         threshold: Weights below are left out.
         bias: Value of the constant feature; 0 has none.
-        beam_size: Clusters that the search keeps on each level.
+        beam_size: Clusters that the search keeps on each level. None follows from the training documents: twice the
+            clusters that a document with many labels needs there, at least 10
+            (:meth:`hgraph.ranking.RankerTree.beam`); and 10 where the search finds negatives.
         transform: How a margin becomes a score: `l3_hinge`, `l2_hinge`, `sigmoid`, ...
         dense_weight: How much the dense vector of a text counts beside n-grams.
         top_k: Labels that have a score.
@@ -41,14 +43,16 @@ class RankerOptions:
     negative_cost: float = 1.0
     threshold: float = 0.1
     bias: float = 1.0
-    beam_size: int = 10
+    beam_size: int | None = None
     transform: str = "l3_hinge"
     dense_weight: float = 1.0
     top_k: int = 100
 
     def __post_init__(self) -> None:
         at_least(self, 2, "branching")
-        at_least(self, 1, "beam_size", "top_k")
+        at_least(self, 1, "top_k")
+        if self.beam_size is not None:
+            at_least(self, 1, "beam_size")
         if self.leaf_size is not None:
             at_least(self, 2, "leaf_size")
         at_least(self, 0, "threshold", "bias", "dense_weight")

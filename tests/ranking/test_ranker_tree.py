@@ -37,6 +37,26 @@ def test_bottom_nodes_as_labels():
             assert (found.toarray().sum(1) > 0).all()
 
 
+@pytest.mark.parametrize(("least", "room", "share"), [(1, 1.0, 1.0), (1, 2.0, 0.95), (3, 1.5, 0.5), (10, 2.0, 0.95)])
+def test_room_of_a_search_against_a_loop(least, room, share):
+    rng = np.random.default_rng(0)
+    parents = [np.sort(rng.integers(0, 12, 40)), np.sort(rng.integers(0, 40, 120))]
+    tree = RankerTree(parents, num_top=12, labels=rng.permutation(120), num_labels=120)
+    labels = rng.random((50, 120)) < rng.random((50, 1)) * 0.2
+    expected, node_of = [], np.arange(120)
+    for above, size in ((parents[1], 40), (parents[0], 12)):
+        node_of = above[node_of]
+        right = sorted(len({int(node_of[n]) for n in range(120) if row[tree.labels[n]]}) for row in labels)
+        needed = int(np.ceil(room * right[int(np.ceil(share * (len(right) - 1)))]))
+        expected.insert(0, min(max(least, needed), size))
+    assert tree.beam(labels, least=least, room=room, share=share) == expected
+
+
+def test_room_without_documents_and_without_levels():
+    assert RankerTree([np.zeros(3, np.int64)], 1, np.arange(3), 3).beam(np.zeros((0, 3))) == [1]
+    assert RankerTree.flat(3).beam(np.ones((2, 3))) == []
+
+
 def test_children_are_ranges():
     tree = RankerTree([np.array([0, 2, 2])], num_top=3, labels=np.array([2, 1, 0]), num_labels=3)
     assert [pointer.tolist() for pointer in tree.child_ptr] == [[0, 3], [0, 1, 1, 3]]

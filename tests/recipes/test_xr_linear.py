@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from hgraph.data import read_corpus
 from hgraph.errors import ConfigError
+from hgraph.graph import LabelGraph
 from hgraph.hub import load_model
 from hgraph.predictor import Predictor
 from hgraph.recipes import Recipe, train
@@ -38,6 +40,27 @@ def test_every_label_has_a_place_in_the_tree(hierarchy, toy_graph, toy_corpora):
     assert tree.num_labels == 9 and set(tree.labels.tolist()) == set(range(9))
     copies = np.bincount(tree.labels)[toy_graph.index("y")]
     assert copies == (2 if hierarchy in ("taxonomy", "hybrid") else 1)  # `y` has two parents
+
+
+def test_the_search_has_room_for_documents_of_many_labels(tmp_path):
+    branches = [f"branch {number}" for number in range(40)]
+    graph = LabelGraph.from_edges([edge for name in branches for edge in (("top", name), (name, f"leaf of {name}"))])
+    rng, corpora = np.random.default_rng(0), {}
+    for part, size in (("train", 400), ("val", 60)):
+        chosen = [rng.choice(40, 15, replace=False) for _ in range(size)]
+        path = tmp_path / f"{part}.jsonl"
+        lines = [
+            {"text": " ".join(f"w{n}" for n in row), "labels": [f"leaf of branch {n}" for n in row]} for row in chosen
+        ]
+        path.write_text("".join(json.dumps({"id": str(at), **line}) + "\n" for at, line in enumerate(lines)))
+        corpora[part] = read_corpus(path, graph)
+    found = {}
+    for beam in ("null", "10"):
+        recipe = Recipe.load("xr_linear").override(["model.hierarchy=taxonomy", f"model.beam_size={beam}"])
+        train(recipe, graph, corpora["train"], corpora["val"], tmp_path / beam)
+        predictor = Predictor(tmp_path / beam)
+        found[beam] = predictor.evaluate(corpora["val"].texts, corpora["val"].labels).report["r_precision"]
+    assert found["null"] > 0.95 and found["10"] < 0.8, found  # 10 branches hold 10 of 15 leaves
 
 
 def test_the_same_model_again(toy_graph, toy_corpora, tmp_path):
