@@ -213,12 +213,13 @@ def sift_up(heap, at, candidates):
 def best_of(candidates, begin, end, k):
     """The `k` first in rank of the candidates from `begin` to `end`, best first."""
     heap, size = np.empty(min(k, end - begin), dtype=np.int64), 0
+    values = candidates[1]
     for at in range(begin, end):
         if size < len(heap):
             heap[size] = at
             sift_up(heap, size, candidates)
             size += 1
-        elif ranks_below(candidates, heap[0], at):
+        elif values[at] >= values[heap[0]] and ranks_below(candidates, heap[0], at):  # most end at the first test
             heap[0] = at
             sift_down(heap, size, candidates)
     while size > 1:
