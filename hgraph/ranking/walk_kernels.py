@@ -171,62 +171,61 @@ def expand(documents, beam, level, transform, query_rows, dense, table):
     return ptr, node, value, margin
 
 
-@njit(cache=True, nogil=True)
-def ranks_below(candidates, one, other):
+@njit(cache=True, nogil=True, inline="always")
+def ranks_below(value, margin, node, other_value, other_margin, other_node):
     """Whether a candidate comes after another: a lower value, of equal ones a lower margin, then the larger number."""
-    node, value, margin = candidates
-    if value[one] != value[other]:
-        return value[one] < value[other]
-    if margin[one] != margin[other]:
-        return margin[one] < margin[other]
-    return node[one] > node[other]
+    if value != other_value:
+        return value < other_value
+    if margin != other_margin:
+        return margin < other_margin
+    return node > other_node
 
 
 @njit(cache=True, nogil=True)
-def sift_down(heap, size, candidates):
-    """Restore a heap whose root, the last in rank, was replaced."""
+def sift_down(values, margins, nodes, size, value, margin, node):
+    """Put an entry into a heap in place of its root, the last in rank."""
     at = 0
-    while True:
+    while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child >= size:
-            return
-        if child + 1 < size and ranks_below(candidates, heap[child + 1], heap[child]):
-            child += 1
-        if not ranks_below(candidates, heap[child], heap[at]):
-            return
-        heap[at], heap[child] = heap[child], heap[at]
+        right = child + 1
+        if right < size and ranks_below(
+            values[right], margins[right], nodes[right], values[child], margins[child], nodes[child]
+        ):
+            child = right
+        if not ranks_below(values[child], margins[child], nodes[child], value, margin, node):
+            break
+        values[at], margins[at], nodes[at] = values[child], margins[child], nodes[child]
         at = child
+    values[at], margins[at], nodes[at] = value, margin, node
 
 
 @njit(cache=True, nogil=True)
-def sift_up(heap, at, candidates):
-    """Restore a heap to which an entry was added."""
+def sift_up(values, margins, nodes, at, value, margin, node):
+    """Add an entry to a heap of `at` entries."""
     while at > 0:
         above = (at - 1) >> 1
-        if not ranks_below(candidates, heap[at], heap[above]):
-            return
-        heap[at], heap[above] = heap[above], heap[at]
+        if not ranks_below(value, margin, node, values[above], margins[above], nodes[above]):
+            break
+        values[at], margins[at], nodes[at] = values[above], margins[above], nodes[above]
         at = above
+    values[at], margins[at], nodes[at] = value, margin, node
 
 
 @njit(cache=True, nogil=True)
-def best_of(candidates, begin, end, k):
-    """The `k` first in rank of the candidates from `begin` to `end`, best first."""
-    heap, size = np.empty(min(k, end - begin), dtype=np.int64), 0
-    values = candidates[1]
-    for at in range(begin, end):
-        if size < len(heap):
-            heap[size] = at
-            sift_up(heap, size, candidates)
-            size += 1
-        elif values[at] >= values[heap[0]] and ranks_below(candidates, heap[0], at):  # most end at the first test
-            heap[0] = at
-            sift_down(heap, size, candidates)
-    while size > 1:
-        size -= 1
-        heap[0], heap[size] = heap[size], heap[0]
-        sift_down(heap, size, candidates)
-    return heap
+def best_of(node, value, margin, nodes, values, margins):
+    """The candidates that are first in rank, best first, as many as the last three arrays hold."""
+    size = len(nodes)
+    for at in range(size):
+        sift_up(values, margins, nodes, at, value[at], margin[at], node[at])
+    for at in range(size, len(node)):
+        if value[at] >= values[0] and ranks_below(
+            values[0], margins[0], nodes[0], value[at], margin[at], node[at]
+        ):  # most end at the first test
+            sift_down(values, margins, nodes, size, value[at], margin[at], node[at])
+    for last in range(size - 1, 0, -1):
+        lowest = values[0], margins[0], nodes[0]
+        sift_down(values, margins, nodes, last, values[last], margins[last], nodes[last])
+        values[last], margins[last], nodes[last] = lowest
 
 
 @njit(cache=True, nogil=True)
@@ -241,12 +240,8 @@ def select(candidates, k):
     beam_value = np.empty(beam_ptr[rows], dtype=np.float32)
     beam_margin = np.empty(beam_ptr[rows], dtype=np.float32)
     for row in range(rows):
-        best = best_of((node, value, margin), ptr[row], ptr[row + 1], k)
-        for rank in range(len(best)):
-            at = beam_ptr[row] + rank
-            beam_node[at] = node[best[rank]]
-            beam_value[at] = value[best[rank]]
-            beam_margin[at] = margin[best[rank]]
+        found, kept = slice(ptr[row], ptr[row + 1]), slice(beam_ptr[row], beam_ptr[row + 1])
+        best_of(node[found], value[found], margin[found], beam_node[kept], beam_value[kept], beam_margin[kept])
     return beam_ptr, beam_node, beam_value, beam_margin
 
 
