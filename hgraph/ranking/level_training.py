@@ -17,6 +17,8 @@ GRAM_ROWS = 2048
 """Most rows of a block whose Gram matrix is made (16 MB a thread)."""
 TASK_COST = 2e7
 """Work items up to this cost go together into one task."""
+LEVEL_TASKS = 8
+"""Tasks that a level has at least, where it has that many children: a small level too is shared by the threads."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,18 @@ def work_items(child_ptr: np.ndarray, trained: np.ndarray, cells: np.ndarray, ro
         - **output:** int64 `[n, 3]`, parent, first child, last child + 1
     """
     items, costs = [], []
+    each = np.maximum(cells.astype(np.float64), 1.0)
+    share = float((each * np.diff(child_ptr))[trained].sum()) / LEVEL_TASKS
     for parent in np.flatnonzero(trained).tolist():
         first, last = int(child_ptr[parent]), int(child_ptr[parent + 1])
-        each = max(1.0, float(cells[parent]))
-        step = last - first if rows[parent] <= GRAM_ROWS else max(1, int(ITEM_COST / each))
+        step = last - first if rows[parent] <= GRAM_ROWS else max(1, int(min(ITEM_COST, share) / each[parent]))
         for begin in range(first, last, step):
             items.append((parent, begin, min(begin + step, last)))
-            costs.append(each * (min(begin + step, last) - begin))
+            costs.append(each[parent] * (min(begin + step, last) - begin))
     if not items:
         return []
     order = np.argsort(-np.array(costs), kind="stable")
-    task = (np.cumsum(np.array(costs)[order]) // TASK_COST).astype(np.int64)
+    task = (np.cumsum(np.array(costs)[order]) // min(TASK_COST, share)).astype(np.int64)
     return np.split(np.array(items, dtype=np.int64)[order], np.flatnonzero(np.diff(task)) + 1)
 
 
