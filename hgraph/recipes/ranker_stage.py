@@ -31,12 +31,17 @@ def fit_ranker(
     options: RankerOptions,
     graph: LabelGraph,
     dataset: AlignmentDataset,
+    num_documents: int,
     *,
     seed: int,
     bf16: bool = False,
     progress: bool = False,
 ) -> None:
-    """Give `model` a ranker that is fitted to the documents of `dataset`; with `bf16` they are encoded so."""
+    """Give `model` a ranker that is fitted to the documents of `dataset`; with `bf16` they are encoded so.
+
+    What follows the first `num_documents` are texts of labels. They train the ranker too, but its search is as wide as
+    documents need.
+    """
     assert dataset.labels is not None
     blocks = document_features(model, dataset, bf16=bf16, progress=progress)
     tree = ranker_tree(options, graph, joined(blocks), dataset.labels, options.leaf_size, seed=seed)
@@ -61,7 +66,7 @@ def fit_ranker(
         )
     if options.beam_size is None:
         # The search alone is widened: negatives from a wide one cost macro-F1 in narrow trees (O*NET .168, then .151).
-        model.ranker.beam_size = tree.beam(dataset.labels)
+        model.ranker.beam_size = tree.beam(dataset.labels[:num_documents])
 
 
 def ranker_tree(

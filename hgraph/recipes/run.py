@@ -182,7 +182,7 @@ def _train_ranker(
         )  # fmt: skip
     else:
         open_folder(folder, recipe, graph, train_corpus, val_corpus)
-    fit_ranker(model.eval(), options, graph, dataset, seed=seed, bf16=bf16, progress=True)
+    fit_ranker(model.eval(), options, graph, dataset, len(train_corpus), seed=seed, bf16=bf16, progress=True)
     evaluation, calibration = calibrate_ranker(model, graph, val_dataset, recipe.training.thresholds)
     seconds = time.perf_counter() - start
     show_figures(evaluation, seconds)
