@@ -177,8 +177,8 @@ def central_rows(indptr, indices, data, size, rows, bounds, first, last, chosen)
             total[:] = 0
         else:
             for row in members:
-                for entry in range(indptr[row], indptr[row + 1]):
-                    vector[indices[entry]] = total[indices[entry]]
+                for column in indices[indptr[row] : indptr[row + 1]]:
+                    vector[np.uint32(column)] = total[np.uint32(column)]
         best[:] = -np.inf
         for row in members:
             score = _dot(indices, data, indptr[row], indptr[row + 1], vector)
@@ -191,8 +191,8 @@ def central_rows(indptr, indices, data, size, rows, bounds, first, last, chosen)
                 best[place], chosen[cluster, place] = score, row
         if not is_dense:
             for row in members:
-                for entry in range(indptr[row], indptr[row + 1]):
-                    total[indices[entry]] = 0
+                for column in indices[indptr[row] : indptr[row + 1]]:
+                    total[np.uint32(column)] = 0
 
 
 @njit(cache=True, nogil=True)

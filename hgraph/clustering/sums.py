@@ -16,9 +16,9 @@ BIT[[((0x03F79D71B4CB0A89 << place) & 0xFFFFFFFFFFFFFFFF) >> 58 for place in ran
 @njit(cache=True, nogil=True)
 def _mark(column, words, blocks):
     """Note that a column is used: a bit of its word, and a bit of the block of 64 words."""
-    word = column >> 6
-    words[word] |= np.uint64(1) << np.uint64(column & 63)
-    blocks[word >> 6] |= np.uint64(1) << np.uint64(word & 63)
+    word = column >> np.uint32(6)
+    words[word] |= np.uint64(1) << np.uint64(column & np.uint32(63))
+    blocks[word >> np.uint32(6)] |= np.uint64(1) << np.uint64(word & np.uint32(63))
 
 
 @njit(cache=True, nogil=True)
@@ -45,8 +45,8 @@ def _collect(words, blocks, out, start):
 
 @njit(cache=True, nogil=True)
 def _mark_row(indptr, indices, row, words, blocks):
-    for entry in range(indptr[row], indptr[row + 1]):
-        _mark(indices[entry], words, blocks)
+    for column in indices[indptr[row] : indptr[row + 1]]:
+        _mark(np.uint32(column), words, blocks)
 
 
 @njit(cache=True, nogil=True)
@@ -83,15 +83,19 @@ def sum_rows(
         for place in range(label_ptr[label], label_ptr[label + 1]):
             document = documents[place]
             weight = weights[document]
-            for entry in range(indptr[document], indptr[document + 1]):
-                column = indices[entry]
-                total[column] += weight * data[entry]
+            begin, stop = indptr[document], indptr[document + 1]
+            columns, values = indices[begin:stop], data[begin:stop]
+            for entry in range(len(values)):
+                column = np.uint32(columns[entry])
+                total[column] += weight * values[entry]
                 _mark(column, words, blocks)
         start = out_ptr[label]
         end = _collect(words, blocks, out_indices, start)
-        for entry in range(start, end):
-            out_data[entry] = total[out_indices[entry]]
-            total[out_indices[entry]] = 0
+        columns, values = out_indices[start:end], out_data[start:end]
+        for entry in range(len(values)):
+            column = np.uint32(columns[entry])
+            values[entry] = total[column]
+            total[column] = 0
 
 
 @njit(cache=True, nogil=True)

@@ -78,11 +78,13 @@ def gram_matrix(local_ptr, local, values, by_feature, dense):
     for i in range(size):
         products = gram[i]
         for cell in range(local_ptr[i], local_ptr[i + 1]):
-            weight = values[cell]
-            for at in range(feature_ptr[local[cell]], feature_ptr[local[cell] + 1]):
-                if row[at] > i:
+            weight, feature = values[cell], np.uint32(local[cell])
+            begin, end = feature_ptr[feature], feature_ptr[feature + 1]
+            others, theirs = row[begin:end], value[begin:end]
+            for at in range(len(others)):
+                if others[at] > i:
                     break
-                products[row[at]] += weight * value[at]
+                products[np.uint32(others[at])] += weight * theirs[at]
         if width:
             for j in range(i + 1):
                 product = np.float32(0)
