@@ -59,4 +59,5 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/systems/cost.py --json benchmarks/results/systems_cost.json
 
 clean:
+	find hgraph -name '*.nb?' -delete
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
