@@ -74,11 +74,8 @@ def chosen_recipe(
     from hgraph.recipes.ablations import ablate
 
     if recipe_name is None:
-        recipe, reason = default_recipe() if text_encoder in (None, "bag") else (Recipe.load("flat"), "")
-        if reason:
-            messages = [f"Recipe: {recipe.name}, the default: {reason}."]
-        else:
-            messages = ["Recipe: flat, the default for a text encoder of your own; --recipe htla uses the hierarchy."]
+        recipe, reason = default_recipe(text_encoder)
+        messages = [f"Recipe: {recipe.name}, the default: {reason}."]
     else:
         recipe = Recipe.load(recipe_name)
         messages = [f"Recipe: {recipe.name}"]

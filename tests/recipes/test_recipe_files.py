@@ -33,12 +33,20 @@ def test_shipped_recipes(name):
     assert from_mapping(Recipe, asdict(recipe)) == recipe
 
 
-def test_default_recipe_says_why(monkeypatch):
-    for gpu in (False, True):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
-        recipe, reason = default_recipe()
-        assert recipe == Recipe.load("lexical")
-        assert ("a GPU was found" in reason) == gpu
+@pytest.mark.parametrize(
+    ("gpu", "encoder", "name", "why"),
+    [
+        (False, None, "lexical", "no download"),
+        (False, "bag", "lexical", "no download"),
+        (False, "org/model", "wide_deep", "without a GPU"),
+        (True, None, "lexical", "a GPU was found"),
+        (True, "org/model", "flat", "the GPU that was found"),
+    ],
+)
+def test_default_recipe_says_why(gpu, encoder, name, why, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    recipe, reason = default_recipe(encoder)
+    assert recipe == Recipe.load(name) and why in reason
 
 
 def test_overrides():
