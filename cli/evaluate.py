@@ -58,6 +58,9 @@ def command(
     if bool(runs) == bool(scores) or (scores and taxonomy is None):
         found = "--scores without --taxonomy" if scores and not runs else "both" if runs else "nothing"
         raise click.UsageError(f"expected RUN..., or --scores FILE --taxonomy FILE, found {found}.")
+    for run in runs:
+        if run.is_file():
+            raise click.UsageError(f"RUN: expected a model folder, found the file {run}. Scores are given by --scores.")
     check_output(json_file, "--json", overwrite=overwrite)
     from hgraph.cli.taxonomy import open_taxonomy
     from hgraph.data import read_corpus

@@ -152,6 +152,9 @@ def test_documents_that_are_not_there(fails, train, toy_runs, tmp_path):
     assert "there is no such file" in fails(*train(train=tmp_path / "no.jsonl"))
     assert "found a folder" in fails(*train(train=tmp_path))
     assert "there is no such file" in fails("evaluate", run, "--data", tmp_path / "no.csv")
+    scores = tmp_path / "scores.npz"
+    scores.touch()
+    assert "Scores are given by --scores" in fails("evaluate", scores, "--data", tmp_path / "no.csv")
     assert "there is no" in fails("predict", run, "--data", tmp_path / "no.txt")
     assert "is a folder" in fails("predict", run, "--data", tmp_path / "folder.txt")
     assert "expected a file named" in fails("predict", run, "--data", tmp_path / "notes.md")
