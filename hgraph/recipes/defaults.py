@@ -26,7 +26,5 @@ def default_recipe(text_encoder: str | None = None) -> tuple[Recipe, str]:
     if gpu:
         reason = "it fine-tunes the encoder on the GPU that was found; `--recipe htla` is worth comparing"
         return Recipe.load("flat"), reason
-    reason = (
-        "on average the best one measured within ten minutes and without a GPU; it reads the encoder, where `--recipe flat`, "
-    )
-    return Recipe.load("wide_deep"), f"{reason}`htla` and `xr_transformer` fine-tune it"
+    reason = "on average the best one measured within ten minutes and without a GPU; it reads the encoder, "
+    return Recipe.load("wide_deep"), f"{reason}where `--recipe flat`, `htla` and `xr_transformer` fine-tune it"
