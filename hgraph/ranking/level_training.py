@@ -18,7 +18,7 @@ GRAM_ROWS = 2048
 TASK_COST = 2e7
 """Work items up to this cost go together into one task."""
 LEVEL_TASKS = 8
-"""Tasks that a level has at least, where it has that many children: a small level too is shared by the threads."""
+"""About as many tasks are made of a level that is smaller, so that the threads share it."""
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def expand(documents, beam, level, transform, query_rows, dense, table):
     return ptr, node, value, margin
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def ranks_below(value, margin, node, other_value, other_margin, other_node):
     """Whether a candidate comes after another: a lower value, of equal ones a lower margin, then the larger number."""
     if value != other_value:
@@ -218,9 +218,7 @@ def best_of(node, value, margin, nodes, values, margins):
     for at in range(size):
         sift_up(values, margins, nodes, at, value[at], margin[at], node[at])
     for at in range(size, len(node)):
-        if value[at] >= values[0] and ranks_below(
-            values[0], margins[0], nodes[0], value[at], margin[at], node[at]
-        ):  # most end at the first test
+        if ranks_below(values[0], margins[0], nodes[0], value[at], margin[at], node[at]):
             sift_down(values, margins, nodes, size, value[at], margin[at], node[at])
     for last in range(size - 1, 0, -1):
         lowest = values[0], margins[0], nodes[0]

@@ -61,9 +61,7 @@ def test_the_search_has_room_for_documents_of_many_labels(tmp_path):
         predictor = Predictor(tmp_path / beam)
         found[beam] = predictor.evaluate(corpora["val"].texts, corpora["val"].labels).report["r_precision"]
         ranker = load_model(tmp_path / beam).model.ranker
-        wide = ranker.tree.beam(
-            corpora["train"].labels
-        )  # the texts of labels, of two or three nodes each, do not count
+        wide = ranker.tree.beam(corpora["train"].labels)  # the texts of labels, of fewer nodes each, do not count
         assert ranker.beam_size == (wide if beam == "null" else [10] * len(wide))
     assert found["null"] > max(0.8, found["10"] + 0.2), found  # 10 branches hold 10 leaves
 
